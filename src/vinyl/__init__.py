@@ -1,0 +1,69 @@
+"""Natively asynchronous Django ORM, as a plug-in for existing projects.
+
+    class Artifact(models.Model):
+        ...
+        vinyl = VinylManager()
+
+    if not await Artifact.vinyl.filter(x=12).exists():
+        ob = Artifact.vinyl(x=12)
+        await ob.insert()
+
+    set_async(False)        # the very same API, now synchronous: Artifact.vinyl.filter(x=12).exists()
+
+These are the public names. Importing them loads no database driver and no model.
+"""
+
+from vinyl import transaction
+from vinyl._install import install
+from vinyl.connection import close, connection, connections
+from vinyl.dispatch import always_awaited as run
+from vinyl.errors import (
+    BridgeError,
+    ImplicitQuery,
+    ModeError,
+    NotUpdated,
+    OwnershipError,
+    PoolClosed,
+    PoolError,
+    PoolTimeout,
+    TooManyRequests,
+    UnloadedAttribute,
+    UnsupportedOperation,
+    VinylError,
+)
+from vinyl.manager import VinylManager, manager
+from vinyl.mode import async_mode, is_async, portable, set_async, sync_mode
+from vinyl.models import VinylModel
+from vinyl.queryset import VinylQuerySet, prefetch_related_objects
+
+__all__ = [
+    "BridgeError",
+    "ImplicitQuery",
+    "ModeError",
+    "NotUpdated",
+    "OwnershipError",
+    "PoolClosed",
+    "PoolError",
+    "PoolTimeout",
+    "TooManyRequests",
+    "UnloadedAttribute",
+    "UnsupportedOperation",
+    "VinylError",
+    "VinylManager",
+    "VinylModel",
+    "VinylQuerySet",
+    "async_mode",
+    "close",
+    "connection",
+    "connections",
+    "is_async",
+    "manager",
+    "portable",
+    "prefetch_related_objects",
+    "run",
+    "set_async",
+    "sync_mode",
+    "transaction",
+]
+
+install()

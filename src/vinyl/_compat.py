@@ -1,0 +1,41 @@
+"""The only module that asks which Python or which Django this is.
+
+It must not know anything of vinyl: each name here is what the newest Django has, or its equivalent in an older one.
+"""
+
+from typing import Any
+
+from asgiref.sync import markcoroutinefunction
+from django.core import exceptions
+from django.db import DatabaseError
+
+
+class _ObjectNotUpdated(Exception):
+    """Django 6.0 brought it."""
+
+
+ObjectNotUpdated: type[Exception] = getattr(exceptions, "ObjectNotUpdated", _ObjectNotUpdated)
+# Django 6.1 brought it, below what it was before.
+FieldFetchBlocked: type[Exception] = getattr(exceptions, "FieldFetchBlocked", exceptions.FieldError)
+
+_NOT_UPDATED = ("Forced update did not affect any rows.", "Save with update_fields did not affect any rows.")
+
+
+def is_not_updated(error: DatabaseError) -> bool:
+    """Tell whether Django raised this because an UPDATE matched no row. Django 5.2 says so in the message only."""
+    if ObjectNotUpdated is _ObjectNotUpdated:
+        return type(error) is DatabaseError and str(error) in _NOT_UPDATED
+    return isinstance(error, ObjectNotUpdated)
+
+
+def _coroutine_mark() -> tuple[str, Any]:
+    """Return the attribute, and its value, by which iscoroutinefunction() knows a function that was marked."""
+
+    def function() -> None: ...
+
+    markcoroutinefunction(function)
+    ((name, value),) = vars(function).items()
+    return name, value
+
+
+COROUTINE_MARK, COROUTINE_MARK_VALUE = _coroutine_mark()

@@ -1,0 +1,74 @@
+"""Every change that vinyl makes to Django: each named, small, reversible, and tested by a canary.
+
+    route_connections   django.db.connections[alias] is the scope's wrapper inside the bridge
+    mute_signals        model signals are not sent by vinyl's own operations, nor with a vinyl class as the sender
+
+Neither changes anything for code outside of the bridge and outside of vinyl's own operations.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import django.db
+from django.db.models.signals import ModelSignal
+from django.db.utils import ConnectionHandler
+from django.dispatch import Signal
+from django.utils.connection import BaseConnectionHandler
+
+from vinyl import bridge, connections
+
+_muted: ContextVar[bool] = ContextVar("vinyl.muted", default=False)
+
+
+@contextmanager
+def muted() -> Iterator[None]:
+    """Send no model signals in this block, in this context, and let has_listeners() say that there are none."""
+    previous = _muted.get()
+    _muted.set(True)
+    try:
+        yield
+    finally:
+        _muted.set(previous)
+
+
+def _getitem(self: ConnectionHandler, alias: str) -> Any:
+    if self is django.db.connections and bridge.active():
+        return connections.scoped(alias)
+    return BaseConnectionHandler.__getitem__(self, alias)
+
+
+def _send(self: Signal, sender: Any, **named: Any) -> list[Any]:
+    # Receivers of all senders would get the vinyl class as the sender of pre_init and post_init.
+    if not self.receivers or _muted.get() or getattr(sender, "is_vinyl_class", False):
+        return []
+    return Signal.send(self, sender, **named)
+
+
+def _has_listeners(self: Signal, sender: Any = None) -> bool:
+    return not _muted.get() and Signal.has_listeners(self, sender)
+
+
+def route_connections() -> None:
+    """Make `django.db.connections[alias]` the scope's wrapper inside the bridge."""
+    ConnectionHandler.__getitem__ = _getitem  # type: ignore[method-assign]
+
+
+def mute_signals() -> None:
+    """Make model signals silent within muted()."""
+    ModelSignal.send = _send  # type: ignore[method-assign,assignment]
+    ModelSignal.has_listeners = _has_listeners  # type: ignore[method-assign]
+
+
+def install() -> None:
+    """Make all changes. Making them again changes nothing."""
+    route_connections()
+    mute_signals()
+
+
+def uninstall() -> None:
+    """Undo all changes."""
+    for owner, name in ((ConnectionHandler, "__getitem__"), (ModelSignal, "send"), (ModelSignal, "has_listeners")):
+        if name in vars(owner):
+            delattr(owner, name)

@@ -1,0 +1,146 @@
+"""The bridge: synchronous code that waits asynchronously.
+
+    async side                              sync side (a greenlet)
+    await spawn(fn, *args)       ────────►  fn(*args) runs
+                                 ◄────────  await_(awaitable) hands the awaitable out
+    awaits it on the event loop
+                                 ────────►  … and await_() returns its result, or raises its error
+                                 ◄────────  fn returns or raises, and so does spawn()
+
+Protocol, and what the code below relies on:
+
+* The greenlet runs in the Context of the task that awaits `spawn()`: context variables are shared both ways.
+* While the greenlet runs there is no running event loop, since the code in it *is* synchronous: guards such as Django's
+  `async_unsafe` let it pass. The loop is back as soon as the greenlet waits or ends. Nothing else of asyncio is touched.
+* Results and exceptions, cancellation included, pass as themselves, with tracebacks that show both sides. One thing
+  cannot leave a coroutine as itself: StopIteration becomes RuntimeError (PEP 479).
+* A coroutine that is closed or collected while its greenlet waits ends the greenlet: GeneratorExit is raised where it
+  waits, and at each further await_() of its clean-up code, since no loop will come back to serve it.
+
+This module knows neither Django nor databases.
+"""
+
+import asyncio
+import contextvars
+import inspect
+import sys
+from asyncio import AbstractEventLoop, _get_running_loop, _set_running_loop
+from collections.abc import Awaitable, Callable
+from typing import Any, ParamSpec, TypeVar
+
+from greenlet import GreenletExit, getcurrent, greenlet
+from greenlet import error as GreenletError
+
+from vinyl.errors import BridgeError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Inside(greenlet):
+    """The greenlet of one spawn(): `loop` and `task` are its caller's, `storage` is for whoever runs code in it."""
+
+    loop: AbstractEventLoop | None
+    task: "asyncio.Task[Any] | None"
+    storage: dict[Any, Any]
+    abandoned: bool
+
+
+async def spawn(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run the synchronous `fn` in the bridge and return its result; what it waits for with await_() is awaited here.
+
+    Cancelling the awaiting task raises CancelledError inside, where `fn` waits. `fn` may clean up, and wait again to do
+    so; it is not cancelled a second time unless the task is.
+    """
+    outside = getcurrent()
+    loop = _get_running_loop()
+    inside = Inside(fn, outside)
+    inside.loop = loop
+    inside.task = None if loop is None else asyncio.current_task(loop)
+    inside.storage = {}
+    inside.abandoned = False
+    if outside.gr_context is None:
+        # No context variable was ever set in this thread, and asking for the context is what creates it.
+        contextvars.copy_context()
+    inside.gr_context = outside.gr_context
+
+    _set_running_loop(None)
+    try:
+        passed: Any = inside.switch(*args, **kwargs)
+    finally:
+        _set_running_loop(loop)
+
+    while not inside.dead:
+        error = None
+        try:
+            value = await passed
+        except GeneratorExit:
+            _abandon(inside)
+            raise
+        except BaseException:
+            # Thrown in below, outside of this handler: else the error would become the context of what `fn` raises.
+            error = sys.exc_info()
+        _set_running_loop(None)
+        try:
+            passed = inside.switch(value) if error is None else inside.throw(*error)
+        finally:
+            _set_running_loop(loop)
+            # The error's traceback holds this frame: without this, the two would keep each other alive.
+            del error
+    return passed  # type: ignore[no-any-return]
+
+
+def await_(awaitable: Awaitable[T]) -> T:
+    """Wait for `awaitable` from synchronous code that runs in the bridge, and return its result.
+
+    It is awaited by the task that awaits spawn(), in the same Context. Outside of the bridge a coroutine given here is
+    closed and BridgeError says what to do.
+    """
+    inside = getcurrent()
+    if type(inside) is not Inside:
+        _close(awaitable)
+        raise BridgeError(
+            "await_() was called outside of the bridge, so there is no event loop to wait on. In a coroutine, use "
+            "`await`; to call synchronous code that waits with await_(), use `await vinyl.run(function)`."
+        )
+    if inside.abandoned:
+        _close(awaitable)
+        raise GeneratorExit
+    assert inside.parent is not None
+    try:
+        return inside.parent.switch(awaitable)  # type: ignore[no-any-return]
+    except GreenletExit:
+        # The greenlet library ends a greenlet that nobody can reach any more, e.g. one collected in another thread.
+        inside.abandoned = True
+        raise
+
+
+def active() -> bool:
+    """Tell whether the caller runs in the bridge."""
+    return type(getcurrent()) is Inside
+
+
+def current() -> Inside | None:
+    """Return the greenlet of the spawn() that the caller runs in, or None outside of the bridge."""
+    inside = getcurrent()
+    return inside if type(inside) is Inside else None
+
+
+def _abandon(inside: Inside) -> None:
+    """End a greenlet whose coroutine was closed: it can clean up, but no longer wait."""
+    inside.abandoned = True
+    loop = _get_running_loop()
+    _set_running_loop(None)
+    try:
+        inside.throw(GeneratorExit)
+    except (GeneratorExit, GreenletError):
+        # GreenletError: collected in a thread that is not the greenlet's, whose library ends it in its own thread.
+        pass
+    finally:
+        _set_running_loop(loop)
+
+
+def _close(awaitable: Awaitable[Any]) -> None:
+    """Close a coroutine that will never be awaited, so that Python need not warn about it."""
+    if inspect.iscoroutine(awaitable):
+        awaitable.close()

@@ -1,0 +1,222 @@
+"""Which connection belongs to the current scope, and running code in one.
+
+* Inside the bridge `django.db.connections[alias]` is the scope's wrapper: the one that this task has pinned, else one
+  that this run of the bridge takes for itself. Everywhere else it is Django's ordinary one.
+* There is one source of connections per process, event loop and alias. A fork and a new loop start with none.
+* `run()` is the way into the bridge for all code that may query: it gives back at its end what its scope still has.
+
+The public side is `vinyl.connection` and `vinyl.connections[alias]`: see connection.py. This module knows neither
+models nor querysets.
+"""
+
+import asyncio
+import os
+import threading
+from collections import deque
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import replace
+from typing import Any, ParamSpec, TypeVar
+
+import django.db
+from django.core.exceptions import ImproperlyConfigured
+from django.db.utils import load_backend
+from django.utils.connection import BaseConnectionHandler
+
+from vinyl import bridge
+from vinyl.conf import pool_options
+from vinyl.pool import Member, Pool
+from vinyl.wrappers import ScopedWrapper, Session, pinned, wrapper_class_for
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class ConnectionSource:
+    """The connections of one alias in one event loop: the pool, and wrappers that no scope needs at the moment."""
+
+    def __init__(self, alias: str, loop: asyncio.AbstractEventLoop) -> None:
+        settings = django.db.connections.settings[alias]
+        self.alias = alias
+        self.settings = settings
+        self.wrapper_class = wrapper_class_for(load_backend(settings["ENGINE"]).DatabaseWrapper)
+        driver = self.wrapper_class.driver
+        self.queries_log: deque[Any] = deque(maxlen=9000)
+        options = pool_options(alias, settings)
+        # A database in memory belongs to its connection: there is one, Django's own of this thread.
+        self._in_memory = getattr(self._new_wrapper(source=None), "is_in_memory_db", bool)()
+        if self._in_memory:
+            options = replace(options, min_size=0, max_size=1)
+        self.pool: Pool[Session] = Pool(
+            f"The connection pool of the database {alias!r}",
+            options,
+            loop,
+            open=self._open,
+            close_member=lambda session: driver.terminate(session.connection),
+            check=lambda session: driver.is_alive(session.connection),
+        )
+        self._spare: list[ScopedWrapper] = []
+        self._loop = loop
+        self._thread = threading.get_ident()
+
+    def wrapper(self) -> ScopedWrapper:
+        """Return a wrapper for a scope; it has no connection yet."""
+        return self._spare.pop() if self._spare else self._new_wrapper(source=self)
+
+    def keep(self, wrapper: ScopedWrapper) -> None:
+        """Take back a wrapper that its scope no longer needs."""
+        wrapper.reset()
+        self._spare.append(wrapper)
+
+    def borrow(self) -> Member[Session]:
+        """Inside the bridge: lend a session, waiting for one where that is needed."""
+        return self.pool.take() or bridge.await_(self.pool.acquire())
+
+    def give_back(self, member: Member[Session], *, reusable: bool) -> None:
+        self.pool.release(member, reusable=reusable)
+
+    def in_thread(self, callback: Callable[[], None]) -> None:
+        """Call this in the loop's thread. For finalizers, which run in whichever thread collects the garbage."""
+        if threading.get_ident() == self._thread:
+            callback()
+        elif not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(callback)
+
+    async def _open(self) -> Session:
+        return await bridge.spawn(self._connect)
+
+    def _connect(self) -> Session:
+        """Connect as Django does, by a wrapper of its own, which receivers of connection_created find as the scope's."""
+        wrapper = self._new_wrapper(source=None)
+        _storage()[self.alias] = wrapper
+        if self._in_memory:
+            wrapper.shared = plain(self.alias)  # type: ignore[attr-defined]
+        known = {*vars(wrapper), *vars(ScopedWrapper)}
+        wrapper.ensure_connection()
+        attributes = {name: value for name, value in vars(wrapper).items() if name not in known}
+        connection, wrapper.connection = wrapper.connection, None
+        return Session(connection, attributes)
+
+    def _new_wrapper(self, source: "ConnectionSource | None") -> ScopedWrapper:
+        wrapper: Any = self.wrapper_class(self.settings, self.alias)  # type: ignore[call-arg]
+        wrapper.source = source
+        wrapper.queries_log = self.queries_log
+        return wrapper  # type: ignore[no-any-return]
+
+
+class _Sources:
+    """The sources of one event loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self.by_alias: dict[str, ConnectionSource] = {}
+        self._lifetime: AsyncGenerator[None, None] | None = None
+
+    def get(self, alias: str) -> ConnectionSource:
+        source = self.by_alias.get(alias)
+        if source is None:
+            if alias not in django.db.connections.settings:
+                # Django's error for it.
+                raise django.db.connections.exception_class(f"The connection '{alias}' doesn't exist.")
+            source = self.by_alias[alias] = ConnectionSource(alias, self._loop)
+        return source
+
+    async def tie_to_loop(self) -> None:
+        """Have the pools closed with the loop: asyncio.run(), for one, closes asynchronous generators left open."""
+        if self._lifetime is None:
+            self._lifetime = self._close_at_end()
+            await anext(self._lifetime)
+
+    async def _close_at_end(self) -> AsyncGenerator[None, None]:
+        try:
+            yield
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        for source in self.by_alias.values():
+            source.pool.close()
+        self.by_alias.clear()
+
+
+_loops: dict[asyncio.AbstractEventLoop, _Sources] = {}
+_inherited: list[Any] = []
+
+
+def _sources(loop: asyncio.AbstractEventLoop) -> _Sources:
+    sources = _loops.get(loop)
+    if sources is None:
+        for other in [other for other in _loops if other.is_closed()]:
+            _loops.pop(other).close()
+        sources = _loops[loop] = _Sources(loop)
+    return sources
+
+
+def _after_fork() -> None:
+    """In the child: leave the parent's connections alone. Closing them here would end them for the parent."""
+    _inherited.append(dict(_loops))
+    _loops.clear()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
+def source(alias: str) -> ConnectionSource:
+    """Return the running loop's source of the alias's connections."""
+    return _sources(asyncio.get_running_loop()).get(alias)
+
+
+def close_sources() -> None:
+    """Close all pools of the running loop."""
+    _sources(asyncio.get_running_loop()).close()
+
+
+async def run(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run synchronous Django code natively: in the bridge, on the asynchronous connections of this scope.
+
+    Inside, Django's ORM waits on the event loop instead of blocking it, in the caller's transaction if there is one. It
+    returns what `fn` returns and raises what it raises. Code in `fn` that blocks otherwise (time.sleep(), reading from
+    a socket) blocks the event loop: it is not run in a thread.
+    """
+    await _sources(asyncio.get_running_loop()).tie_to_loop()
+    return await bridge.spawn(_in_scope, fn, args, kwargs)
+
+
+def _in_scope(fn: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:
+    try:
+        return fn(*args, **kwargs)
+    finally:
+        _end_scope()
+
+
+def _storage() -> dict[Any, Any]:
+    inside = bridge.current()
+    assert inside is not None
+    return inside.storage
+
+
+def _end_scope() -> None:
+    """Give back what this run of the bridge has taken, but for what is pinned or read from by an open cursor."""
+    storage = _storage()
+    while storage:
+        _, wrapper = storage.popitem()
+        wrapper.leave_scope()
+
+
+def scoped(alias: str) -> ScopedWrapper:
+    """Inside the bridge: return the wrapper of this scope for the alias."""
+    inside = bridge.current()
+    assert inside is not None
+    wrapper = pinned(alias, inside.task)
+    if wrapper is None:
+        wrapper = inside.storage.get(alias)
+        if wrapper is None:
+            if inside.loop is None:
+                raise ImproperlyConfigured("The bridge has no event loop here, so it cannot connect to a database.")
+            wrapper = inside.storage[alias] = _sources(inside.loop).get(alias).wrapper()
+            wrapper.scope = inside.storage
+    return wrapper
+
+
+def plain(alias: str) -> Any:
+    """Inside the bridge: return Django's own wrapper of this thread."""
+    return BaseConnectionHandler.__getitem__(django.db.connections, alias)

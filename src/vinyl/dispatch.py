@@ -1,0 +1,82 @@
+"""One operation, carried out in the caller's mode. All faces go through here, and none decides by itself.
+
+    async       an awaitable that runs the operation in the bridge
+    sync        the operation runs now, and its result is returned
+    portable    an awaitable that runs the operation synchronously when it is awaited, and never suspends
+
+An operation is synchronous Django code. While it runs the mode is sync, so that what Django's code calls on vinyl's own
+objects (a queryset's `get()` from `get_or_create()`, say) executes at once.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from vinyl.connections import run
+from vinyl.errors import ModeError
+from vinyl.mode import Mode, current, using
+
+
+def dispatch(operation: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    """Carry out the operation in the caller's mode."""
+    mode = current()
+    if mode is Mode.ASYNC:
+        return run(operation, *args, **kwargs)
+    if mode is Mode.SYNC:
+        return operation(*args, **kwargs)
+    return _when_awaited(operation, *args, **kwargs)
+
+
+def always_awaited(operation: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    """Carry out an operation that is awaited in each mode, as those of Django's names that begin with `a`."""
+    if current() is Mode.PORTABLE:
+        return _when_awaited(operation, *args, **kwargs)
+    return run(operation, *args, **kwargs)
+
+
+async def _when_awaited(operation: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    with using(Mode.SYNC):
+        return operation(*args, **kwargs)
+
+
+def require_async(form: str, instead: str) -> None:
+    """Raise ModeError if the asynchronous `form` is used in the sync mode, where `instead` is meant."""
+    if current() is Mode.SYNC:
+        raise ModeError(f"`{form}` was used in the sync mode. Use `{instead}`, or vinyl.async_mode().")
+
+
+class BothWays:
+    """A block that is entered with `async with` in the async mode and with `with` in the sync mode.
+
+    Subclasses bring three operations: `_enter()`, `_exit(*exc_info)`, and `_drop()`, which ends the block without
+    waiting, since the coroutine it stands in is being dropped.
+    """
+
+    def _enter(self) -> Any:
+        raise NotImplementedError
+
+    def _exit(self, *exc_info: Any) -> Any:
+        raise NotImplementedError
+
+    def _drop(self) -> None:
+        raise NotImplementedError
+
+    def __enter__(self) -> Any:
+        if current() is not Mode.SYNC:
+            raise ModeError(f"`with {self._name()}` was used in the async mode. Use `async with {self._name()}`.")
+        return self._enter()
+
+    def __exit__(self, *exc_info: Any) -> Any:
+        return self._exit(*exc_info)
+
+    async def __aenter__(self) -> Any:
+        require_async(f"async with {self._name()}", f"with {self._name()}")
+        return await dispatch(self._enter)
+
+    async def __aexit__(self, *exc_info: Any) -> Any:
+        if exc_info[0] is GeneratorExit:
+            self._drop()
+            return None
+        return await dispatch(self._exit, *exc_info)
+
+    def _name(self) -> str:
+        return type(self).__name__.removesuffix("Block").lower() + "()"

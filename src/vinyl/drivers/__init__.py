@@ -1,0 +1,39 @@
+"""The drivers: how each kind of database waits.
+
+A driver is a module with the differences of one kind of connection, and nothing about pools, scopes or models:
+
+    Wrapper                 a mixin for the project's own DatabaseWrapper class: makes get_new_connection() give a
+                            sync-shaped connection that waits through the bridge
+    is_idle(connection)     whether the connection can be lent to somebody else: open, nothing running, no transaction
+    is_alive(connection)    whether an idle connection is still connected, as far as can be told without waiting
+    terminate(connection)   close at once, without waiting, in any state, more than once
+
+Of these, `is_idle`, `is_alive` and `terminate` may be called outside of the bridge. Nothing is imported before the first
+connection of its kind is needed.
+"""
+
+from importlib import import_module
+from typing import Any, Protocol, cast
+
+POSTGRESQL = "django.db.backends.postgresql.base"
+
+
+class Driver(Protocol):
+    """What a driver's module offers; see the docstring above."""
+
+    Wrapper: type
+
+    @staticmethod
+    def is_idle(connection: Any) -> bool: ...
+
+    @staticmethod
+    def is_alive(connection: Any) -> bool: ...
+
+    @staticmethod
+    def terminate(connection: Any) -> None: ...
+
+
+def driver_for(wrapper_class: type) -> Driver:
+    """Return the driver for a DatabaseWrapper class: its own or that of the Django class it derives from."""
+    native = any(base.__module__ == POSTGRESQL for base in wrapper_class.__mro__)
+    return cast("Driver", import_module("vinyl.drivers.postgresql" if native else "vinyl.drivers.threaded"))

@@ -1,0 +1,237 @@
+"""Any Django backend, one daemon thread per connection; for SQLite, which has no other way.
+
+Django's own connection and cursors do all work in their thread; the proxies here have the same shape and wait through
+the bridge for that thread. All calls of a connection go to its thread in the order in which they were made.
+
+Protocol of a call that is cancelled: the running statement is interrupted (where the driver has `interrupt()`, as sqlite3
+does) and the call is waited for, within a deadline. A connection whose thread is still busy then is never used again;
+its thread closes it when the call returns.
+
+The module knows nothing of pools, scopes or models.
+"""
+
+import asyncio
+import contextlib
+import logging
+import threading
+from asyncio import AbstractEventLoop
+from collections.abc import Callable, Iterator
+from contextvars import Context, copy_context
+from queue import SimpleQueue
+from typing import Any, TypeVar
+
+from vinyl.bridge import await_
+
+T = TypeVar("T")
+
+# Seconds that a cancelled call has to return, before its connection is given up.
+CANCEL_TIMEOUT = 5.0
+
+logger = logging.getLogger("vinyl.threaded")
+
+
+class _Job:
+    """One call for a thread. The thread runs it, then wakes whoever waits for it in the event loop."""
+
+    __slots__ = ("_context", "_error", "_function", "_loop", "_result", "_waiter", "done")
+
+    def __init__(self, loop: AbstractEventLoop | None, function: Callable[[], Any], context: Context) -> None:
+        self._loop = loop
+        self._function = function
+        self._context = context
+        self._waiter: asyncio.Future[None] | None = None
+        self._result: Any = None
+        self._error: BaseException | None = None
+        self.done = False
+
+    def run(self) -> None:
+        """In the thread: run the call and report to the loop, if it is still there to be told."""
+        try:
+            self._result = self._context.run(self._function)
+        except BaseException as error:
+            self._error = error
+            if self._loop is None:
+                logger.warning("Closing a connection failed: %s", error)
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._finish)
+
+    def _finish(self) -> None:
+        self.done = True
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def wait(self) -> None:
+        """Wait until the call has returned. Cancelling this leaves the call alone, so that it can be waited for again."""
+        assert self._loop is not None
+        if not self.done:
+            self._waiter = self._loop.create_future()
+            await self._waiter
+
+    def result(self) -> Any:
+        """Return the call's result or raise its error."""
+        if self._error is not None:
+            try:
+                raise self._error
+            finally:
+                self._error = None
+        return self._result
+
+
+class Worker:
+    """A daemon thread that runs one call after the other."""
+
+    def __init__(self, name: str) -> None:
+        self.usable = True
+        self.interrupt: Callable[[], None] | None = None
+        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        threading.Thread(target=self._work, name=name, daemon=True).start()
+
+    def run(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        """From the bridge: run a call in the thread and wait for its result."""
+        return await_(self._run(lambda: function(*args, **kwargs)))
+
+    async def _run(self, function: Callable[[], T]) -> T:
+        job = _Job(asyncio.get_running_loop(), function, copy_context())
+        self._jobs.put(job)
+        try:
+            await job.wait()
+        except GeneratorExit:
+            # The coroutine is being dropped: no loop will come back for the result.
+            self.usable = False
+            self._interrupt()
+            raise
+        except BaseException:
+            await self._end(job)
+            raise
+        return job.result()  # type: ignore[no-any-return]
+
+    async def _end(self, job: _Job) -> None:
+        """Interrupt a cancelled call and wait until it has returned, or give the thread up."""
+        self._interrupt()
+        try:
+            async with asyncio.timeout(CANCEL_TIMEOUT):
+                await job.wait()
+        except TimeoutError:
+            self.usable = False
+            logger.warning("A cancelled statement did not end within %g s; its connection is dropped.", CANCEL_TIMEOUT)
+        except BaseException:
+            # Cancelled a second time, by somebody who will not wait.
+            self.usable = False
+            raise
+
+    def _interrupt(self) -> None:
+        if self.interrupt is not None:
+            self.interrupt()
+
+    def stop(self, last: Callable[[], Any] | None = None) -> None:
+        """Run `last` after what the thread has to do already, then let it end. Does not wait."""
+        self.usable = False
+        if last is not None:
+            self._jobs.put(_Job(None, last, copy_context()))
+        self._jobs.put(None)
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            job.run()
+            # Else the thread would keep the last result alive until the next call.
+            del job
+
+
+class Connection:
+    """A driver's connection, all of whose methods run in its thread. `close_at_end`: whether it is ours to close."""
+
+    def __init__(self, worker: Worker, connection: Any, *, close_at_end: bool) -> None:
+        vars(self).update(worker=worker, connection=connection, close_at_end=close_at_end, terminated=False)
+        worker.interrupt = getattr(connection, "interrupt", None)
+
+    def __getattr__(self, name: str) -> Any:
+        return _proxied(self.worker, getattr(self.connection, name))
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # A transaction would be committed by setting sqlite3's isolation_level to what it is already.
+        if getattr(self.connection, name, self) is not value:
+            self.worker.run(setattr, self.connection, name, value)
+
+    def close(self) -> None:
+        """Close without waiting, as all that is left to do for the thread."""
+        terminate(self)
+
+
+class Cursor:
+    """A driver's cursor, all of whose methods run in the thread of its connection."""
+
+    def __init__(self, worker: Worker, cursor: Any) -> None:
+        self._worker = worker
+        self._cursor = cursor
+
+    def __getattr__(self, name: str) -> Any:
+        return _proxied(self._worker, getattr(self._cursor, name))
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in ("_cursor", "_worker"):
+            object.__setattr__(self, name, value)
+        else:
+            setattr(self._cursor, name, value)
+
+    def __iter__(self) -> Iterator[Any]:
+        while rows := self.fetchmany(100):
+            yield from rows
+
+    def __enter__(self) -> "Cursor":
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+
+def _proxied(worker: Worker, value: Any) -> Any:
+    """Return an attribute as it is, or a method as a function that runs it in the thread."""
+    if not callable(value):
+        return value
+
+    def method(*args: Any, **kwargs: Any) -> Any:
+        result = worker.run(value, *args, **kwargs)
+        return Cursor(worker, result) if hasattr(result, "fetchone") else result
+
+    return method
+
+
+class Wrapper:
+    """Mixin for a DatabaseWrapper of any backend."""
+
+    # The project's own wrapper of this thread, where its connection is to be shared instead of opening one: a database
+    # in memory belongs to its connection.
+    shared: Any = None
+    alias: str
+
+    def get_new_connection(self, conn_params: dict[str, Any]) -> Connection:
+        worker = Worker(f"vinyl {self.alias}")
+        if self.shared is not None:
+            self.shared.ensure_connection()
+            return Connection(worker, self.shared.connection, close_at_end=False)
+        connect: Callable[[dict[str, Any]], Any] = super().get_new_connection  # type: ignore[misc]
+        try:
+            return Connection(worker, worker.run(connect, conn_params), close_at_end=True)
+        except BaseException:
+            worker.stop()
+            raise
+
+
+def is_idle(connection: Connection) -> bool:
+    """Tell whether the thread waits for work and the driver knows of no open transaction."""
+    return connection.worker.usable and not getattr(connection.connection, "in_transaction", False)
+
+
+def is_alive(connection: Connection) -> bool:
+    """Tell whether the thread can be used: a connection of an unknown driver cannot be asked without a round trip."""
+    return bool(connection.worker.usable)
+
+
+def terminate(connection: Connection) -> None:
+    """Let the thread close the connection after what it still has to do, and end."""
+    if not connection.terminated:
+        vars(connection)["terminated"] = True
+        if not connection.worker.usable:
+            connection.worker._interrupt()
+        connection.worker.stop(connection.connection.close if connection.close_at_end else None)

@@ -1,0 +1,134 @@
+"""VinylManager: the one line on a model, and the place where vinyl classes are made.
+
+The manager does not register with Django: `_meta.managers`, `objects` and `_default_manager` stay what they were, and
+migrations do not see it. It is an attribute of the model class, hence inherited as Python attributes are: each model
+below an abstract base, each multi-table child and each proxy gets a manager of its own by reading it.
+"""
+
+import copy
+from functools import cache, cached_property
+from typing import Any, Self
+
+from django.core.exceptions import ImproperlyConfigured
+from django.db.models import Model, QuerySet, sql
+from django.db.models.manager import BaseManager
+
+from vinyl import classes, relations
+from vinyl.errors import NotUpdated
+from vinyl.models import VinylModel
+from vinyl.queryset import VinylQuerySet, queryset_class
+
+
+class VinylManager(BaseManager.from_queryset(VinylQuerySet)):  # type: ignore[misc]
+    """The manager by which a model is used with vinyl: `vinyl = VinylManager()` on the model.
+
+    It has the methods of a queryset, all of Django's, awaited in the async mode. Calling it, `Artifact.vinyl(x=12)`,
+    makes an instance, which is not written before it is told to insert(). `model` is a subclass of VinylModel whose
+    methods the instances shall have. https://docs.djangoproject.com/en/stable/topics/db/managers/
+    """
+
+    def __init__(self, model: type[VinylModel] | None = None) -> None:
+        super().__init__()
+        if model is not None and not (isinstance(model, type) and issubclass(model, VinylModel)):
+            raise ImproperlyConfigured(
+                f"VinylManager(model=…) takes a subclass of vinyl.VinylModel, not {model!r}. The Django model is the one "
+                "that the manager stands on."
+            )
+        self._instance_base = model or VinylModel
+
+    @classmethod
+    def from_queryset(cls, queryset_class_: type[QuerySet[Any]], class_name: str | None = None) -> type[Self]:
+        """Return a manager class that has the methods of a queryset class too, as Django's from_queryset()."""
+        return super().from_queryset(queryset_class(queryset_class_), class_name)  # type: ignore[no-any-return]
+
+    def contribute_to_class(self, cls: type[Model], name: str) -> None:
+        self.name = self.name or name
+        self.model = cls
+        setattr(cls, name, VinylManagerDescriptor(self))
+
+    def bound_to(self, model: type[Model]) -> Self:
+        """Return this manager for a model that inherits it."""
+        bound = copy.copy(self)
+        bound.model = model
+        bound.__dict__.pop("vinyl_class", None)
+        return bound
+
+    @cached_property
+    def vinyl_class(self) -> type[Any]:
+        """The class of the instances: a subclass of the model that has VinylModel's methods."""
+        return make_class(self.model, self._instance_base)
+
+    def __call__(self, *args: Any, **values: Any) -> Any:
+        """Make an instance, as calling the model does. `await instance.insert()` writes it."""
+        return self.vinyl_class(*args, **values)
+
+    def get_queryset(self) -> Any:
+        """Return a new queryset. Subclasses may override it to filter what the manager gives, as in Django."""
+        return self._queryset_class(self.vinyl_class, sql.Query(self.model), self._db, self._hints)
+
+
+class VinylManagerDescriptor:
+    """Gives the model that it is read from a manager of its own."""
+
+    def __init__(self, manager: VinylManager) -> None:
+        self.manager = manager
+        self._bound: dict[type[Model], VinylManager] = {manager.model: manager}
+
+    def __get__(self, instance: Model | None, cls: Any = None) -> VinylManager:
+        name = self.manager.name
+        if instance is not None:
+            raise AttributeError(f"Manager isn't accessible via {cls.__name__} instances. Use type(instance).{name}.")
+        model = cls._meta.model if hasattr(cls, "is_vinyl_class") else cls
+        if model._meta.abstract:
+            raise AttributeError(f"Manager isn't available; {model._meta.object_name} is abstract.")
+        if model._meta.swapped:
+            raise AttributeError(
+                f"Manager isn't available; {model._meta.label!r} has been swapped for {model._meta.swapped!r}."
+            )
+        manager = self._bound.get(model)
+        if manager is None:
+            manager = self._bound[model] = self.manager.bound_to(model)
+        return manager
+
+
+@cache
+def manager(model: type[Model]) -> VinylManager:
+    """Return the manager of a model: the first VinylManager it declares or inherits, else one of its own.
+
+    For models that one cannot edit: `Users = vinyl.manager(User)`, then `await Users.get(pk=1)`.
+    """
+    if not (isinstance(model, type) and issubclass(model, Model)) or model._meta.abstract or model._meta.swapped:
+        raise ImproperlyConfigured(f"vinyl.manager() takes a model that is neither abstract nor swapped, not {model!r}.")
+    model = model._meta.model
+    for owner in model.__mro__:
+        for attribute in vars(owner).values():
+            if isinstance(attribute, VinylManagerDescriptor):
+                return attribute.__get__(None, model)
+    undeclared = VinylManager()
+    undeclared.name, undeclared.model = "vinyl", model
+    return undeclared
+
+
+@cache
+def make_class(model: type[Model], base: type[VinylModel]) -> type[Any]:
+    """Make the vinyl class of a model, with `base` before the model.
+
+    By type.__new__ rather than ModelBase, whose business is to register a new model with Django.
+    """
+    namespace: dict[str, Any] = {
+        "__module__": model.__module__,
+        "__qualname__": f"{model.__qualname__}.vinyl",
+        "__doc__": model.__doc__,
+        **relations.guards(model),
+    }
+    vinyl_class: type[Any] = type.__new__(type(model), model.__name__, (base, model), namespace)
+    bases = (NotUpdated, model.NotUpdated) if hasattr(model, "NotUpdated") else (NotUpdated,)
+    vinyl_class.NotUpdated = type("NotUpdated", bases, {"__module__": model.__module__})
+    return vinyl_class
+
+
+def _default_class(model: type[Model]) -> type[Any]:
+    return manager(model).vinyl_class
+
+
+classes.maker = _default_class

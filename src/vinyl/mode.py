@@ -1,0 +1,148 @@
+"""The mode: whether vinyl's calls are awaited or return at once.
+
+* `set_async()` sets the mode of the process; async unless told otherwise.
+* `async_mode()` and `sync_mode()` set it for the current context, and win over the process.
+* Inside the bridge everything is synchronous, whatever was set.
+* The body of a `@portable` coroutine function, called in the sync mode, runs in a third mode of its own: its calls are
+  awaited as in the async mode, yet run synchronously as soon as they are, so that nothing ever suspends.
+
+This module knows the bridge, but neither Django nor databases. Faces ask `current()`; nothing else decides.
+"""
+
+import enum
+import functools
+import inspect
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from types import MethodType
+from typing import Any, Generic, ParamSpec, TypeVar
+
+from vinyl import bridge
+from vinyl._compat import COROUTINE_MARK, COROUTINE_MARK_VALUE
+from vinyl.errors import ModeError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Mode(enum.Enum):
+    """How a call of vinyl is carried out."""
+
+    ASYNC = "async"
+    SYNC = "sync"
+    PORTABLE = "portable"
+
+
+_process = Mode.ASYNC
+_context: ContextVar[Mode | None] = ContextVar("vinyl.mode", default=None)
+
+
+def set_async(value: bool) -> None:
+    """Set the mode of the whole process: True for async (as it starts), False for sync.
+
+    Call it once, where the process starts: an ASGI server needs no call, a WSGI server calls `set_async(False)`.
+    """
+    global _process
+    _process = Mode.ASYNC if value else Mode.SYNC
+
+
+def is_async() -> bool:
+    """Tell whether vinyl runs asynchronously here. False inside the bridge, and in a portable function run in sync."""
+    return current() is Mode.ASYNC
+
+
+@contextmanager
+def async_mode() -> Iterator[None]:
+    """Use the async mode within this block, in this context only (a thread, or a task and those it starts)."""
+    with using(Mode.ASYNC):
+        yield
+
+
+@contextmanager
+def sync_mode() -> Iterator[None]:
+    """Use the sync mode within this block, in this context only (a thread, or a task and those it starts)."""
+    with using(Mode.SYNC):
+        yield
+
+
+@contextmanager
+def using(mode: Mode) -> Iterator[None]:
+    """Use `mode` within this block, in this context only."""
+    previous = _context.get()
+    _context.set(mode)
+    try:
+        yield
+    finally:
+        # Not reset(token): the block may end in another context than it began in, as in asynchronous generators.
+        _context.set(previous)
+
+
+def current() -> Mode:
+    """Return the mode in which a call made here is to be carried out."""
+    if bridge.active():
+        return Mode.SYNC
+    return _context.get() or _process
+
+
+class portable(Generic[P, T]):  # noqa: N801 (a decorator)
+    """Make an `async def` that can be called in both modes: one source for ASGI and for WSGI.
+
+    In the async mode calling it gives the coroutine. In the sync mode calling it runs the coroutine to its end and
+    returns its value: each call of vinyl in it executes synchronously when it is awaited, and every `await`,
+    `async with` and `async for` on vinyl's objects simply goes on. Awaiting something that really suspends
+    (asyncio.sleep(), another library's I/O) raises ModeError at that line, since nobody is there to wait for it.
+
+    Django treats it as an asynchronous view or middleware in the async mode and as a synchronous one in the sync mode.
+    Set the mode before such decorators as require_GET are applied, since they look once: in asgi.py or wsgi.py, first.
+    """
+
+    def __init__(self, function: Callable[P, Coroutine[Any, Any, T]]) -> None:
+        functools.update_wrapper(self, function)
+        self.function = function
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Any:
+        coroutine = self.function(*args, **kwargs)
+        return finish(coroutine) if current() is Mode.SYNC else coroutine
+
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        return self if instance is None else MethodType(self, instance)
+
+    def __getattr__(self, name: str) -> Any:
+        # inspect.iscoroutinefunction() looks for this mark, and the answer depends on the mode.
+        if name == COROUTINE_MARK and current() is not Mode.SYNC:
+            return COROUTINE_MARK_VALUE
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __repr__(self) -> str:
+        return f"<portable {self.function!r}>"
+
+
+def finish(result: Any) -> Any:
+    """In the sync mode: return `result`, or what it gives when awaited, for user code that may be an `async def`."""
+    if not inspect.isawaitable(result):
+        return result
+    if bridge.active():
+        return bridge.await_(result)
+    if inspect.iscoroutine(result):
+        return run_to_end(result)
+    raise ModeError(f"{result!r} cannot be awaited in the sync mode: only coroutines can be run to their end there.")
+
+
+def run_to_end(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine in the portable mode and return its value; raise ModeError inside it where it would suspend."""
+    with using(Mode.PORTABLE):
+        try:
+            waited_for = coroutine.send(None)
+            coroutine.throw(
+                ModeError(
+                    f"{coroutine.__qualname__}() awaited something that really suspends ({waited_for!r}), but it was "
+                    "called in the sync mode, where nothing can wait for it. Await only vinyl's calls in a portable "
+                    "function, or branch on vinyl.is_async()."
+                )
+            )
+        except StopIteration as stop:
+            return stop.value  # type: ignore[no-any-return]
+        finally:
+            coroutine.close()
+    raise ModeError(f"{coroutine.__qualname__}() went on to suspend after it was told that it cannot, and was closed.")

@@ -1,0 +1,191 @@
+"""Relations of vinyl instances: what was loaded can be used, anything else raises UnloadedAttribute.
+
+For each relation of a model its vinyl class gets a guard in front of Django's descriptor. The guard lets through what
+needs no query, and has prefetch_related() load instances of vinyl classes. To-many relations give related managers,
+whose querysets are vinyl's and whose own methods (add, set, …) are operations in the caller's mode.
+
+Deferred fields need no guard: Django loads them by refresh_from_db(), which VinylModel answers.
+"""
+
+import functools
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+from django.db.models.fields.related_descriptors import (
+    ForwardManyToOneDescriptor,
+    ReverseManyToOneDescriptor,
+    ReverseOneToOneDescriptor,
+)
+
+from vinyl.classes import class_of
+from vinyl.dispatch import always_awaited, dispatch
+from vinyl.models import saves_by_django, unloaded
+from vinyl.queryset import as_vinyl
+
+# What Django's related managers define by themselves, instead of handing it on to their queryset.
+_OPERATIONS = (
+    "add",
+    "remove",
+    "set",
+    "clear",
+    "create",
+    "get_or_create",
+    "update_or_create",
+    "count",
+    "exists",
+)
+
+
+def guards(model: type[Any]) -> dict[str, Any]:
+    """Return the guards for a model's vinyl class, by attribute name."""
+    found: dict[str, Any] = {}
+    for owner in model.__mro__:
+        for name, descriptor in vars(owner).items():
+            guard = _guard_for(name, descriptor)
+            if guard is not None:
+                found.setdefault(name, guard)
+    return found
+
+
+def _guard_for(name: str, descriptor: Any) -> Any:
+    if isinstance(descriptor, ForwardManyToOneDescriptor):
+        return ForwardGuard(name, descriptor)
+    if isinstance(descriptor, ReverseOneToOneDescriptor):
+        return ReverseOneGuard(name, descriptor)
+    if isinstance(descriptor, ReverseManyToOneDescriptor):
+        # Many-to-many and generic relations derive from it.
+        return ManyGuard(name, descriptor)
+    return None
+
+
+class Guard:
+    """Stands in front of one of Django's descriptors, and is it in all but reading from an instance."""
+
+    def __init__(self, name: str, descriptor: Any) -> None:
+        self.name = name
+        self.descriptor = descriptor
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.descriptor, name)
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        raise NotImplementedError
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        self.descriptor.__set__(instance, value)
+
+
+class SingleGuard(Guard):
+    """A relation to one object."""
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        if instance is None:
+            return self
+        if not self._can_answer(instance):
+            raise unloaded(
+                instance, self.name, f"Add select_related({self.name!r}) or prefetch_related({self.name!r}) to the query"
+            )
+        return self.descriptor.__get__(instance, owner)
+
+    def _can_answer(self, instance: Any) -> bool:
+        raise NotImplementedError
+
+    def get_prefetch_querysets(self, instances: list[Any], querysets: list[Any] | None = None) -> Any:
+        if not querysets:
+            querysets = [as_vinyl(self.descriptor.get_queryset(instance=instances[0])._chain())]
+        return self.descriptor.get_prefetch_querysets(instances, querysets)
+
+
+class ForwardGuard(SingleGuard):
+    """A foreign key or one-to-one field."""
+
+    def _can_answer(self, instance: Any) -> bool:
+        field = self.descriptor.field
+        if field.is_cached(instance) or _cached_on_ancestor(field, instance):
+            return True
+        if any(name.attname not in instance.__dict__ for name, _ in field.related_fields):
+            return False
+        if None in field.get_local_related_value(instance):
+            # There is no such object: None, or RelatedObjectDoesNotExist, is the answer.
+            return True
+        if field.remote_field.parent_link:
+            field.set_cached_value(instance, _parent(instance, field))
+            return True
+        return False
+
+
+def _cached_on_ancestor(field: Any, instance: Any) -> bool:
+    """Whether a parent instance that was loaded with this one has the object. Django's descriptor looks there too."""
+    current = instance
+    while current is not None:
+        link = current._meta.get_ancestor_link(field.model)
+        current = link.get_cached_value(current, default=None) if link else None
+        if current is not None and field.is_cached(current):
+            return True
+    return False
+
+
+def _parent(instance: Any, link: Any) -> Any:
+    """Make the parent instance of a child from the child's own data, which has all that was loaded of it."""
+    model = link.remote_field.model
+    loaded = instance.__dict__
+    names = [field.attname for field in model._meta.concrete_fields if field.attname in loaded]
+    parent = class_of(model).from_db(instance._state.db, names, [loaded[name] for name in names])
+    parent._state.adding = instance._state.adding
+    return parent
+
+
+class ReverseOneGuard(SingleGuard):
+    """The other side of a one-to-one field."""
+
+    def _can_answer(self, instance: Any) -> bool:
+        return self.descriptor.related.is_cached(instance) or not instance._is_pk_set()
+
+
+class ManyGuard(Guard):
+    """A relation to many objects: gives a related manager, which never needs to be loaded."""
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        return self if instance is None else self.related_manager_cls(instance)
+
+    @cached_property
+    def related_manager_cls(self) -> type[Any]:
+        """Django's related manager class, with RelatedManager and the operations of it in front."""
+        django_class = self.descriptor.related_manager_cls
+        namespace: dict[str, Any] = {"django_class": django_class, "__module__": django_class.__module__}
+        for name in _OPERATIONS:
+            # remove() and clear() are there only for relations that can be null.
+            if hasattr(django_class, name):
+                namespace[name] = _operation(django_class, name, dispatch)
+                namespace[f"a{name}"] = _operation(django_class, name, always_awaited)
+        return type(django_class.__name__, (RelatedManager, django_class), namespace)
+
+
+class RelatedManager:
+    """Mixin before the related manager class that Django makes for a relation."""
+
+    django_class: type[Any]
+
+    def get_queryset(self) -> Any:
+        return as_vinyl(super().get_queryset())  # type: ignore[misc]
+
+    def get_prefetch_querysets(self, instances: list[Any], querysets: list[Any] | None = None) -> Any:
+        if not querysets:
+            # The queryset of the related model's default manager, without the relation's filter.
+            querysets = [as_vinyl(super(self.django_class, self).get_queryset()._chain())]
+        return super().get_prefetch_querysets(instances, querysets)  # type: ignore[misc]
+
+
+def _operation(django_class: type[Any], name: str, dispatcher: Callable[..., Any]) -> Any:
+    django_method = getattr(django_class, name)
+
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return dispatcher(_run_by_django, django_method, self, args, kwargs)
+
+    return functools.wraps(django_method)(method)
+
+
+def _run_by_django(django_method: Callable[..., Any], manager: Any, args: Any, kwargs: Any) -> Any:
+    with saves_by_django():
+        return django_method(manager, *args, **kwargs)

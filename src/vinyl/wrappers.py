@@ -1,0 +1,375 @@
+"""The DatabaseWrapper of a scope: Django's own, with a connection that it borrows for as long as it needs one.
+
+`wrapper_class_for()` derives it, once, from the wrapper class of the project's ENGINE, so PostGIS, CockroachDB and other
+backends derived from Django's keep what is theirs. Django's code finds it through `django.db.connections` inside the
+bridge (see connections.py) and uses it as it uses any wrapper.
+
+Protocol. A wrapper belongs to one scope: one run of the bridge, or, while it is pinned, the task that pinned it.
+
+* It borrows a connection when a cursor is opened and gives it back when the last cursor is closed, unless it is
+  *pinned*: by a transaction (`set_autocommit(False)`, which is how Django's `atomic` begins one) or by a hold.
+* Pinning puts the wrapper in the context, where later runs of the bridge by the same task find it; another task that
+  inherited the context gets an OwnershipError. When the pin ends, who still has it in the context gets a fresh wrapper.
+* `settle()` is called wherever a reason to keep the connection may have ended, and decides alone.
+* A connection is given back as reusable only if its driver proves it idle; else it is destroyed.
+* A wrapper without a source owns its connection, as Django's do. That is how a source opens one: Django's `connect()`
+  does all it always does (time zone, role, init_command, connection_created).
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping, MutableSequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import cache, partial
+from types import MappingProxyType
+from typing import Any, Protocol
+
+from django.core.exceptions import ImproperlyConfigured
+from django.db import ProgrammingError
+
+from vinyl import bridge
+from vinyl.drivers import Driver, driver_for
+from vinyl.errors import OwnershipError
+from vinyl.pool import Member
+
+
+@dataclass(slots=True)
+class Session:
+    """What a pool lends: a driver's connection, and the attributes that connecting has set on its wrapper."""
+
+    connection: Any
+    attributes: dict[str, Any]
+
+
+class Source(Protocol):
+    """Where wrappers borrow sessions from, and are kept while no scope needs them."""
+
+    def borrow(self) -> Member[Session]: ...
+
+    def give_back(self, member: Member[Session], *, reusable: bool) -> None: ...
+
+    def keep(self, wrapper: "ScopedWrapper") -> None: ...
+
+    def in_thread(self, callback: Callable[[], None]) -> None: ...
+
+
+@dataclass(slots=True, eq=False)
+class Pin:
+    """A wrapper kept for one task. `wrapper` is None once the pin has ended."""
+
+    wrapper: "ScopedWrapper | None"
+    # A reference to the task rather than its id(): an id may be that of a task long gone.
+    owner: Any
+
+
+_pins: ContextVar[Mapping[str, Pin]] = ContextVar("vinyl.pins", default=MappingProxyType({}))
+_execute_wrappers: ContextVar[Mapping[str, tuple[Any, ...]]] = ContextVar(
+    "vinyl.execute_wrappers", default=MappingProxyType({})
+)
+
+
+def pinned(alias: str, task: Any) -> "ScopedWrapper | None":
+    """Return the wrapper that this context has pinned for the alias, if any; raise where another task pinned it."""
+    pin = _pins.get().get(alias)
+    if pin is None or pin.wrapper is None:
+        return None
+    if pin.owner is not task:
+        what = "transaction" if pin.wrapper.in_atomic_block else "held connection"
+        raise OwnershipError(
+            f"This task was started inside a {what} of another task, on the database {alias!r}. A connection serves one "
+            "task at a time, so only the task that opened the block may use it. Query before gather(), create_task() "
+            "or wait_for() start tasks (Python 3.11's wait_for() does), start them outside of the block, or await one "
+            "query after the other in it."
+        )
+    return pin.wrapper
+
+
+@contextmanager
+def execute_wrapper(alias: str, wrapper: Callable[..., Any]) -> Iterator[None]:
+    """Apply `wrapper` around the execution of each query on the alias, in this context only."""
+    previous = _execute_wrappers.get()
+    _execute_wrappers.set({**previous, alias: (*previous.get(alias, ()), wrapper)})
+    try:
+        yield
+    finally:
+        _execute_wrappers.set(previous)
+
+
+class ScopedWrapper:
+    """Mixin before a driver's mixin and the project's DatabaseWrapper class. See the module's docstring."""
+
+    # Of Django's wrapper.
+    alias: str
+    autocommit: bool
+    closed_in_transaction: bool
+    connection: Any
+    in_atomic_block: bool
+    run_and_clear_commit_hooks: Callable[[], None]
+    run_commit_hooks_on_set_autocommit_on: bool
+    settings_dict: dict[str, Any]
+
+    driver: Driver
+    source: Source | None = None
+    # The storage of the run of the bridge that keeps the wrapper when it ends; None for one that outlives its run.
+    scope: dict[Any, Any] | None = None
+    _member: Member[Session] | None = None
+    _pin: Pin | None = None
+    _cursors = 0
+    _holds = 0
+
+    @property
+    def execute_wrappers(self) -> MutableSequence[Any]:
+        """The wrappers of this context: a list made anew, since Django only reads it."""
+        return list(_execute_wrappers.get().get(self.alias, ()))
+
+    @execute_wrappers.setter
+    def execute_wrappers(self, value: object) -> None:
+        """Django's wrapper starts with an empty list, which would be shared by all who borrow this one in turn."""
+
+    @contextmanager
+    def execute_wrapper(self, wrapper: Callable[..., Any]) -> Iterator[None]:
+        with execute_wrapper(self.alias, wrapper):
+            yield
+
+    # Connecting. The pool decides when a connection is opened, checked or replaced; Django's wrapper asks for one.
+
+    def ensure_connection(self) -> None:
+        if self.source is None:
+            super().ensure_connection()  # type: ignore[misc]
+        elif self.connection is None:
+            if self.in_atomic_block and self.closed_in_transaction:
+                raise ProgrammingError("Cannot open a new connection in an atomic block.")
+            self._member = self.source.borrow()
+            vars(self).update(self._member.value.attributes)
+            self.connection = self._member.value.connection
+            self.autocommit = True
+
+    def connect(self) -> None:
+        if self.source is not None:
+            self.ensure_connection()
+            return
+        if not self.settings_dict["AUTOCOMMIT"]:
+            raise ImproperlyConfigured(
+                f"DATABASES[{self.alias!r}]['AUTOCOMMIT'] is False, but the asynchronous mode gives a connection back "
+                "after each statement. Set it to True, and use transaction.atomic() where statements belong together."
+            )
+        try:
+            super().connect()  # type: ignore[misc]
+        except BaseException:
+            if self.connection is not None:
+                self.driver.terminate(self.connection)
+                self.connection = None
+            raise
+
+    def close(self) -> None:
+        super().close()  # type: ignore[misc]
+        self.settle()
+
+    def close_if_health_check_failed(self) -> None:
+        """The pool checks what it lends."""
+
+    def close_if_unusable_or_obsolete(self) -> None:
+        """The pool replaces what has become too old, and what is not proven idle."""
+
+    def validate_thread_sharing(self) -> None:
+        """Tasks own connections here, not threads; see pinned()."""
+
+    # Cursors.
+
+    def _cursor(self, name: str | None = None) -> Any:
+        self._cursors += 1
+        try:
+            cursor = super()._cursor(name)  # type: ignore[misc]
+        except BaseException:
+            self.cursor_closed()
+            raise
+        cursor.close = _OpenCursor(self, cursor.cursor).close
+        return cursor
+
+    def cursor_closed(self) -> None:
+        self._cursors -= 1
+        self.settle()
+
+    # Pins.
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether there is a reason to keep the connection: an open cursor, a hold, or a transaction."""
+        return bool(self._cursors or self._holds or self.in_atomic_block or not self.autocommit)
+
+    def hold(self) -> None:
+        """Pin the connection until release() is called as often."""
+        self._holds += 1
+        try:
+            self.ensure_connection()
+            self._pin_to_task()
+        except BaseException:
+            self._holds -= 1
+            self.settle()
+            raise
+
+    def release(self) -> None:
+        """End a hold. The connection is closed then: settings made on it in the hold must not reach anybody else."""
+        self._holds -= 1
+        if not self._holds and not self.in_atomic_block:
+            self.abandon()
+
+    def set_autocommit(self, autocommit: bool, force_begin_transaction_with_broken_autocommit: bool = False) -> None:
+        if self.source is None:
+            super().set_autocommit(autocommit, force_begin_transaction_with_broken_autocommit)  # type: ignore[misc]
+            return
+        # SQLite's BEGIN is a statement of its own, during which nothing else keeps the connection.
+        self._holds += 1
+        try:
+            if autocommit and self._is_lost():
+                self.autocommit = True
+                if self.run_commit_hooks_on_set_autocommit_on:
+                    # It was lost after it had committed.
+                    self.run_and_clear_commit_hooks()
+                    self.run_commit_hooks_on_set_autocommit_on = False
+                return
+            if not autocommit:
+                self.ensure_connection()
+                self._pin_to_task()
+            super().set_autocommit(autocommit, force_begin_transaction_with_broken_autocommit)  # type: ignore[misc]
+        except BaseException:
+            if autocommit and not self.autocommit:
+                # The transaction could not be ended in an orderly way (cancelled again, a broken connection).
+                self.abandon()
+            raise
+        finally:
+            self._holds -= 1
+            self.settle()
+
+    def _is_lost(self) -> bool:
+        """Whether the connection has been closed under a transaction."""
+        return self.connection is None or not self.driver.is_alive(self.connection)
+
+    def _pin_to_task(self) -> None:
+        if self._pin is None:
+            inside = bridge.current()
+            self._pin = Pin(self, inside and inside.task)
+            _pins.set({**_pins.get(), self.alias: self._pin})
+
+    def _unpin(self) -> None:
+        pin, self._pin = self._pin, None
+        if pin is None:
+            return
+        pin.wrapper = None
+        pins = _pins.get()
+        if pins.get(self.alias) is pin:
+            _pins.set({alias: other for alias, other in pins.items() if other is not pin})
+
+    # The end.
+
+    def settle(self) -> None:
+        """Give the connection back unless there is a reason to keep it."""
+        if self.source is None:
+            return
+        if self.connection is None and not self.in_atomic_block:
+            # Django has let go of a connection that was closed in a transaction.
+            self.autocommit = True
+        if not self.is_busy:
+            self._unpin()
+            self._give_back(reusable=True)
+            if self.scope is None:
+                self._find_scope()
+
+    def leave_scope(self) -> None:
+        """The run of the bridge that has kept the wrapper ends; what is still busy outlives it."""
+        self.settle()
+        self.scope = None
+        if self.source is not None and not self.is_busy:
+            self.source.keep(self)
+
+    def _find_scope(self) -> None:
+        """Be kept by the current run of the bridge, since whoever has called it may go on to use the wrapper."""
+        inside = bridge.current()
+        if inside is not None and self.alias not in inside.storage:
+            self.scope = inside.storage
+            inside.storage[self.alias] = self
+        elif self.source is not None:
+            self.source.keep(self)
+
+    def abandon(self) -> None:
+        """Close the connection without waiting and forget the transaction, which the server rolls back."""
+        self.in_atomic_block = False
+        self.autocommit = True
+        self._unpin()
+        self._give_back(reusable=False)
+        self.settle()
+
+    def reset(self) -> None:
+        """Forget what belonged to the scope that has ended."""
+        vars(self).update(
+            in_atomic_block=False,
+            savepoint_state=0,
+            savepoint_ids=[],
+            atomic_blocks=[],
+            commit_on_exit=True,
+            needs_rollback=False,
+            rollback_exc=None,
+            closed_in_transaction=False,
+            errors_occurred=False,
+            run_on_commit=[],
+            run_commit_hooks_on_set_autocommit_on=False,
+        )
+
+    def _give_back(self, *, reusable: bool) -> None:
+        member, self._member = self._member, None
+        connection, self.connection = self.connection, None
+        if member is not None and self.source is not None:
+            reusable = reusable and connection is member.value.connection and self.driver.is_idle(connection)
+            self.source.give_back(member, reusable=reusable)
+
+    def __del__(self) -> None:
+        # A task that was dropped in the middle of a transaction: nobody is left to end it.
+        member, self._member = self._member, None
+        if member is not None and self.source is not None:
+            self.source.in_thread(partial(self.source.give_back, member, reusable=False))
+
+
+class _OpenCursor:
+    """Tells the wrapper when a cursor is closed, or collected without having been."""
+
+    __slots__ = ("_cursor", "_wrapper")
+
+    def __init__(self, wrapper: ScopedWrapper, cursor: Any) -> None:
+        self._wrapper: ScopedWrapper | None = wrapper
+        self._cursor = cursor
+
+    def close(self) -> None:
+        wrapper, self._wrapper = self._wrapper, None
+        try:
+            self._cursor.close()
+        finally:
+            if wrapper is not None:
+                wrapper.cursor_closed()
+
+    def __del__(self) -> None:
+        if self._wrapper is not None and self._wrapper.source is not None:
+            self._wrapper.source.in_thread(self._wrapper.cursor_closed)
+
+
+@cache
+def wrapper_class_for(django_class: type) -> type[ScopedWrapper]:
+    """Derive the wrapper class of scopes from the DatabaseWrapper class of an ENGINE."""
+    driver = driver_for(django_class)
+    return type(
+        f"Scoped{django_class.__name__}",
+        (ScopedWrapper, driver.Wrapper, django_class),
+        {"driver": driver, "__module__": django_class.__module__, "__doc__": ScopedWrapper.__doc__},
+    )
+
+
+def abandon(alias: str) -> None:
+    """Close the connection that this context has pinned for the alias, if any, without waiting."""
+    pin = _pins.get().get(alias)
+    if pin is not None and pin.wrapper is not None:
+        pin.wrapper.abandon()
+
+
+def pinned_here(alias: str) -> ScopedWrapper | None:
+    """Outside of the bridge: return the wrapper that the running task has pinned for the alias, if any."""
+    return pinned(alias, asyncio.current_task())
