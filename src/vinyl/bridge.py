@@ -38,11 +38,14 @@ T = TypeVar("T")
 
 
 class Inside(greenlet):
-    """The greenlet of one spawn(): `loop` and `task` are its caller's, `storage` is for whoever runs code in it."""
+    """The greenlet of one spawn(): `loop` and `task` are its caller's, `storage` is for whoever runs code in it.
+
+    `storage` starts as None.
+    """
 
     loop: AbstractEventLoop | None
     task: "asyncio.Task[Any] | None"
-    storage: dict[Any, Any]
+    storage: Any
     abandoned: bool
 
 
@@ -57,7 +60,7 @@ async def spawn(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
     inside = Inside(fn, outside)
     inside.loop = loop
     inside.task = None if loop is None else asyncio.current_task(loop)
-    inside.storage = {}
+    inside.storage = None
     inside.abandoned = False
     if outside.gr_context is None:
         # No context variable was ever set in this thread, and asking for the context is what creates it.

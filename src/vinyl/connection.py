@@ -16,7 +16,7 @@ import django.db
 from django.db import DEFAULT_DB_ALIAS
 
 from vinyl import connections as scopes
-from vinyl import mode, wrappers
+from vinyl import bridge, mode, wrappers
 from vinyl.dispatch import BothWays, dispatch, require_async
 from vinyl.errors import ModeError
 
@@ -195,7 +195,8 @@ def close() -> Any:
 
 
 def _close() -> None:
-    if mode.bridge.active():
-        scopes.close_sources()
-    else:
+    inside = bridge.current()
+    if inside is None:
         django.db.connections.close_all()
+    elif inside.loop is not None:
+        scopes.close_sources(inside.loop)

@@ -18,14 +18,14 @@ from dataclasses import replace
 from typing import Any, ParamSpec, TypeVar
 
 import django.db
-from django.core.exceptions import ImproperlyConfigured
 from django.db.utils import load_backend
 from django.utils.connection import BaseConnectionHandler
 
 from vinyl import bridge
 from vinyl.conf import pool_options
+from vinyl.errors import BridgeError
 from vinyl.pool import Member, Pool
-from vinyl.wrappers import ScopedWrapper, Session, pinned, wrapper_class_for
+from vinyl.wrappers import Scope, ScopedWrapper, Session, current_scope, pinned, wrapper_class_for
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -54,6 +54,7 @@ class ConnectionSource:
             close_member=lambda session: driver.terminate(session.connection),
             check=lambda session: driver.is_alive(session.connection),
         )
+        self.inherited = False
         self._spare: list[ScopedWrapper] = []
         self._loop = loop
         self._thread = threading.get_ident()
@@ -72,7 +73,11 @@ class ConnectionSource:
         return self.pool.take() or bridge.await_(self.pool.acquire())
 
     def give_back(self, member: Member[Session], *, reusable: bool) -> None:
-        self.pool.release(member, reusable=reusable)
+        if self.inherited:
+            # Closing it here would end it for the parent process.
+            _inherited.append(member)
+        else:
+            self.pool.release(member, reusable=reusable)
 
     def in_thread(self, callback: Callable[[], None]) -> None:
         """Call this in the loop's thread. For finalizers, which run in whichever thread collects the garbage."""
@@ -82,12 +87,14 @@ class ConnectionSource:
             self._loop.call_soon_threadsafe(callback)
 
     async def _open(self) -> Session:
-        return await bridge.spawn(self._connect)
+        return await bridge.spawn(_in_scope, self._connect, (), {})
 
     def _connect(self) -> Session:
         """Connect as Django does, by a wrapper of its own, which receivers of connection_created find as the scope's."""
         wrapper = self._new_wrapper(source=None)
-        _storage()[self.alias] = wrapper
+        scope = current_scope()
+        assert scope is not None
+        scope.wrappers[self.alias] = wrapper
         if self._in_memory:
             wrapper.shared = plain(self.alias)  # type: ignore[attr-defined]
         known = {*vars(wrapper), *vars(ScopedWrapper)}
@@ -153,7 +160,10 @@ def _sources(loop: asyncio.AbstractEventLoop) -> _Sources:
 
 def _after_fork() -> None:
     """In the child: leave the parent's connections alone. Closing them here would end them for the parent."""
-    _inherited.append(dict(_loops))
+    for sources in _loops.values():
+        _inherited.append(sources)
+        for source in sources.by_alias.values():
+            source.inherited = True
     _loops.clear()
 
 
@@ -165,9 +175,9 @@ def source(alias: str) -> ConnectionSource:
     return _sources(asyncio.get_running_loop()).get(alias)
 
 
-def close_sources() -> None:
-    """Close all pools of the running loop."""
-    _sources(asyncio.get_running_loop()).close()
+def close_sources(loop: asyncio.AbstractEventLoop) -> None:
+    """Close all pools of the loop."""
+    _sources(loop).close()
 
 
 async def run(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -182,38 +192,30 @@ async def run(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
 
 
 def _in_scope(fn: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:
-    try:
-        return fn(*args, **kwargs)
-    finally:
-        _end_scope()
-
-
-def _storage() -> dict[Any, Any]:
     inside = bridge.current()
     assert inside is not None
-    return inside.storage
-
-
-def _end_scope() -> None:
-    """Give back what this run of the bridge has taken, but for what is pinned or read from by an open cursor."""
-    storage = _storage()
-    while storage:
-        _, wrapper = storage.popitem()
-        wrapper.leave_scope()
+    scope = inside.storage = Scope()
+    try:
+        result = fn(*args, **kwargs)
+    except BaseException:
+        scope.end(failed=True)
+        raise
+    scope.end(failed=False)
+    return result
 
 
 def scoped(alias: str) -> ScopedWrapper:
     """Inside the bridge: return the wrapper of this scope for the alias."""
-    inside = bridge.current()
-    assert inside is not None
-    wrapper = pinned(alias, inside.task)
+    inside, scope = bridge.current(), current_scope()
+    if inside is None or scope is None or inside.loop is None:
+        raise BridgeError(
+            "The database was used in the bridge, but not in a scope of vinyl's, or without an event loop. Use "
+            "`await vinyl.run(function)` rather than spawn()."
+        )
+    wrapper = pinned(alias, inside.task) or scope.wrappers.get(alias)
     if wrapper is None:
-        wrapper = inside.storage.get(alias)
-        if wrapper is None:
-            if inside.loop is None:
-                raise ImproperlyConfigured("The bridge has no event loop here, so it cannot connect to a database.")
-            wrapper = inside.storage[alias] = _sources(inside.loop).get(alias).wrapper()
-            wrapper.scope = inside.storage
+        wrapper = scope.wrappers[alias] = _sources(inside.loop).get(alias).wrapper()
+        wrapper.scope = scope
     return wrapper
 
 

@@ -17,6 +17,7 @@ Protocol. A wrapper belongs to one scope: one run of the bridge, or, while it is
 """
 
 import asyncio
+import os
 from collections.abc import Callable, Iterator, Mapping, MutableSequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -24,6 +25,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 from types import MappingProxyType
 from typing import Any, Protocol
+from weakref import ref
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import ProgrammingError
@@ -61,8 +63,49 @@ class Pin:
     wrapper: "ScopedWrapper | None"
     # A reference to the task rather than its id(): an id may be that of a task long gone.
     owner: Any
+    process: int
 
 
+class Scope:
+    """What one run of the bridge has taken: its wrappers, and the cursors that it has opened."""
+
+    __slots__ = ("_cursors", "wrappers")
+
+    def __init__(self) -> None:
+        self.wrappers: dict[str, ScopedWrapper] = {}
+        self._cursors: list[ref[_OpenCursor]] = []
+
+    def opened(self, cursor: "_OpenCursor") -> None:
+        self._cursors.append(ref(cursor))
+
+    def end(self, *, failed: bool) -> None:
+        """Give back what the run still has, but for what is pinned, or read from later by a cursor it has returned."""
+        if failed:
+            # Django closes the cursor of a statement that has failed, but not of one that was cancelled.
+            for reference in self._cursors:
+                cursor = reference()
+                if cursor is not None:
+                    cursor.drop()
+        while self.wrappers:
+            _, wrapper = self.wrappers.popitem()
+            wrapper.leave_scope()
+
+
+def current_scope() -> Scope | None:
+    """Return the scope of the run of the bridge that the caller is in, or None outside of the bridge."""
+    inside = bridge.current()
+    return None if inside is None else inside.storage
+
+
+_process = os.getpid()
+
+
+def _after_fork() -> None:
+    global _process
+    _process = os.getpid()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 _pins: ContextVar[Mapping[str, Pin]] = ContextVar("vinyl.pins", default=MappingProxyType({}))
 _execute_wrappers: ContextVar[Mapping[str, tuple[Any, ...]]] = ContextVar(
     "vinyl.execute_wrappers", default=MappingProxyType({})
@@ -72,7 +115,8 @@ _execute_wrappers: ContextVar[Mapping[str, tuple[Any, ...]]] = ContextVar(
 def pinned(alias: str, task: Any) -> "ScopedWrapper | None":
     """Return the wrapper that this context has pinned for the alias, if any; raise where another task pinned it."""
     pin = _pins.get().get(alias)
-    if pin is None or pin.wrapper is None:
+    # A child process inherits the context, but the transaction is its parent's.
+    if pin is None or pin.wrapper is None or pin.process != _process:
         return None
     if pin.owner is not task:
         what = "transaction" if pin.wrapper.in_atomic_block else "held connection"
@@ -111,12 +155,14 @@ class ScopedWrapper:
 
     driver: Driver
     source: Source | None = None
-    # The storage of the run of the bridge that keeps the wrapper when it ends; None for one that outlives its run.
-    scope: dict[Any, Any] | None = None
+    # The scope that keeps the wrapper when it ends; None for a wrapper that has outlived its scope.
+    scope: Scope | None = None
     _member: Member[Session] | None = None
     _pin: Pin | None = None
     _cursors = 0
     _holds = 0
+    # Whether the connection has something left on it that its driver's is_idle() cannot see.
+    _is_tainted = False
 
     @property
     def execute_wrappers(self) -> MutableSequence[Any]:
@@ -184,11 +230,16 @@ class ScopedWrapper:
         except BaseException:
             self.cursor_closed()
             raise
-        cursor.close = _OpenCursor(self, cursor.cursor).close
+        opened = _OpenCursor(self, cursor.cursor)
+        cursor.close = opened.close
+        scope = current_scope()
+        if scope is not None:
+            scope.opened(opened)
         return cursor
 
-    def cursor_closed(self) -> None:
+    def cursor_closed(self, *, cleanly: bool = True) -> None:
         self._cursors -= 1
+        self._is_tainted |= not cleanly
         self.settle()
 
     # Pins.
@@ -249,7 +300,7 @@ class ScopedWrapper:
     def _pin_to_task(self) -> None:
         if self._pin is None:
             inside = bridge.current()
-            self._pin = Pin(self, inside and inside.task)
+            self._pin = Pin(self, inside and inside.task, _process)
             _pins.set({**_pins.get(), self.alias: self._pin})
 
     def _unpin(self) -> None:
@@ -285,10 +336,10 @@ class ScopedWrapper:
 
     def _find_scope(self) -> None:
         """Be kept by the current run of the bridge, since whoever has called it may go on to use the wrapper."""
-        inside = bridge.current()
-        if inside is not None and self.alias not in inside.storage:
-            self.scope = inside.storage
-            inside.storage[self.alias] = self
+        scope = current_scope()
+        if scope is not None and self.alias not in scope.wrappers:
+            self.scope = scope
+            scope.wrappers[self.alias] = self
         elif self.source is not None:
             self.source.keep(self)
 
@@ -320,7 +371,9 @@ class ScopedWrapper:
         member, self._member = self._member, None
         connection, self.connection = self.connection, None
         if member is not None and self.source is not None:
-            reusable = reusable and connection is member.value.connection and self.driver.is_idle(connection)
+            is_its_own = connection is member.value.connection and not self._is_tainted
+            reusable = reusable and is_its_own and self.driver.is_idle(connection)
+            self._is_tainted = False
             self.source.give_back(member, reusable=reusable)
 
     def __del__(self) -> None:
@@ -331,9 +384,9 @@ class ScopedWrapper:
 
 
 class _OpenCursor:
-    """Tells the wrapper when a cursor is closed, or collected without having been."""
+    """Tells the wrapper, once, when a cursor is closed: by its user, by the scope, or by the garbage collector."""
 
-    __slots__ = ("_cursor", "_wrapper")
+    __slots__ = ("__weakref__", "_cursor", "_wrapper")
 
     def __init__(self, wrapper: ScopedWrapper, cursor: Any) -> None:
         self._wrapper: ScopedWrapper | None = wrapper
@@ -347,9 +400,16 @@ class _OpenCursor:
             if wrapper is not None:
                 wrapper.cursor_closed()
 
+    def drop(self) -> None:
+        """Close without waiting."""
+        wrapper, self._wrapper = self._wrapper, None
+        if wrapper is not None:
+            wrapper.cursor_closed(cleanly=wrapper.driver.drop_cursor(self._cursor))
+
     def __del__(self) -> None:
-        if self._wrapper is not None and self._wrapper.source is not None:
-            self._wrapper.source.in_thread(self._wrapper.cursor_closed)
+        wrapper, self._wrapper = self._wrapper, None
+        if wrapper is not None and wrapper.source is not None:
+            wrapper.source.in_thread(_OpenCursor(wrapper, self._cursor).drop)
 
 
 @cache

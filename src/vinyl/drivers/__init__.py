@@ -7,8 +7,9 @@ A driver is a module with the differences of one kind of connection, and nothing
     is_idle(connection)     whether the connection can be lent to somebody else: open, nothing running, no transaction
     is_alive(connection)    whether an idle connection is still connected, as far as can be told without waiting
     terminate(connection)   close at once, without waiting, in any state, more than once
+    drop_cursor(cursor)     close a cursor without waiting; False if it leaves something behind on the server
 
-Of these, `is_idle`, `is_alive` and `terminate` may be called outside of the bridge. Nothing is imported before the first
+All but the mixin may be called outside of the bridge. Nothing is imported before the first
 connection of its kind is needed.
 """
 
@@ -31,6 +32,9 @@ class Driver(Protocol):
 
     @staticmethod
     def terminate(connection: Any) -> None: ...
+
+    @staticmethod
+    def drop_cursor(cursor: Any) -> bool: ...
 
 
 def driver_for(wrapper_class: type) -> Driver:

@@ -169,21 +169,26 @@ def is_idle(connection: Connection) -> bool:
 
 
 def is_alive(connection: Connection) -> bool:
-    """Tell whether an idle connection is still connected: a server that closed it has left that on the socket."""
-    pgconn = connection.pgconn
-    if pgconn.status != ConnStatus.OK:
+    """Tell whether an idle connection can be used: its socket is open, and the server has sent nothing unasked for.
+
+    What an idle connection has to say is mostly that the server has ended it. The rest (the configuration was reloaded,
+    a late answer) is not worth telling apart from that: the connection is replaced.
+    """
+    if connection.pgconn.status != ConnStatus.OK:
         return False
     poll = select.poll()
-    poll.register(pgconn.socket, select.POLLIN | select.POLLPRI)
-    if not poll.poll(0):
-        return True
-    try:
-        pgconn.consume_input()
-    except psycopg.OperationalError:
-        return False
-    return pgconn.status == ConnStatus.OK  # type: ignore[comparison-overlap]
+    poll.register(connection.pgconn.socket, select.POLLIN | select.POLLPRI)
+    return not poll.poll(0)
 
 
 def terminate(connection: Connection) -> None:
     """Close the socket at once. The server rolls back what was not committed."""
     connection.close()
+
+
+def drop_cursor(cursor: Any) -> bool:
+    """Close a cursor of the client's; one of the server's is closed with its connection only."""
+    if isinstance(cursor, psycopg.ServerCursor):
+        return cursor.closed
+    cursor.close()
+    return True

@@ -20,6 +20,8 @@ from contextvars import Context, copy_context
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
+from django.db import InterfaceError
+
 from vinyl.bridge import await_
 
 T = TypeVar("T")
@@ -51,7 +53,7 @@ class _Job:
         except BaseException as error:
             self._error = error
             if self._loop is None:
-                logger.warning("Closing a connection failed: %s", error)
+                logger.warning("Closing a cursor or a connection failed: %s", error)
         if self._loop is not None:
             with contextlib.suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._finish)
@@ -92,6 +94,8 @@ class Worker:
         return await_(self._run(lambda: function(*args, **kwargs)))
 
     async def _run(self, function: Callable[[], T]) -> T:
+        if not self.usable:
+            raise InterfaceError("The connection is closed.")
         job = _Job(asyncio.get_running_loop(), function, copy_context())
         self._jobs.put(job)
         try:
@@ -124,11 +128,15 @@ class Worker:
         if self.interrupt is not None:
             self.interrupt()
 
+    def submit(self, function: Callable[[], Any]) -> None:
+        """Run a call after what the thread has to do already, without waiting for it."""
+        self._jobs.put(_Job(None, function, copy_context()))
+
     def stop(self, last: Callable[[], Any] | None = None) -> None:
         """Run `last` after what the thread has to do already, then let it end. Does not wait."""
         self.usable = False
         if last is not None:
-            self._jobs.put(_Job(None, last, copy_context()))
+            self.submit(last)
         self._jobs.put(None)
 
     def _work(self) -> None:
@@ -174,6 +182,10 @@ class Cursor:
         else:
             setattr(self._cursor, name, value)
 
+    def close(self) -> None:
+        """Close without waiting: what the thread does next comes after it."""
+        drop_cursor(self)
+
     def __iter__(self) -> Iterator[Any]:
         while rows := self.fetchmany(100):
             yield from rows
@@ -210,12 +222,15 @@ class Wrapper:
         if self.shared is not None:
             self.shared.ensure_connection()
             return Connection(worker, self.shared.connection, close_at_end=False)
+        opened: list[Any] = []
         connect: Callable[[dict[str, Any]], Any] = super().get_new_connection  # type: ignore[misc]
         try:
-            return Connection(worker, worker.run(connect, conn_params), close_at_end=True)
+            worker.run(lambda: opened.append(connect(conn_params)))
         except BaseException:
-            worker.stop()
+            # Cancelled, it may have been opened all the same.
+            worker.stop(lambda: [connection.close() for connection in opened])
             raise
+        return Connection(worker, opened[0], close_at_end=True)
 
 
 def is_idle(connection: Connection) -> bool:
@@ -235,3 +250,9 @@ def terminate(connection: Connection) -> None:
         if not connection.worker.usable:
             connection.worker._interrupt()
         connection.worker.stop(connection.connection.close if connection.close_at_end else None)
+
+
+def drop_cursor(cursor: Cursor) -> bool:
+    """Have the thread close the cursor."""
+    cursor._worker.submit(cursor._cursor.close)
+    return True

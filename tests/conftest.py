@@ -1,0 +1,126 @@
+"""How the tests run: a coroutine function is a test in both modes, in the async mode on asyncio's loop.
+
+    async def test_…                          runs twice, async and sync: what it claims is true in both modes
+    @pytest.mark.asynchronous                 the claim is about the async mode
+    @pytest.mark.loops                        async, on each kind of loop: asyncio, uvloop, debug mode, eager tasks
+    @pytest.mark.engine("postgresql")         the claim is about this engine
+
+In the async mode each test has a loop of its own, and afterwards no connection may be in use.
+"""
+
+import asyncio
+import gc
+import inspect
+import os
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any
+
+import django
+import pytest
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
+django.setup()
+
+from django.apps import apps
+from django.db import connections, transaction
+from django.test.utils import setup_databases, setup_test_environment, teardown_databases, teardown_test_environment
+
+import vinyl
+from tests import settings
+
+LOOPS = ["asyncio", "uvloop", "debug", "eager"]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for marker in ("asynchronous: only in the async mode", "loops: on each kind of event loop", "engine(*names): only on"):
+        config.addinivalue_line("markers", marker)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run coroutine functions in both modes, or on each loop."""
+    if not inspect.iscoroutinefunction(metafunc.function):
+        return
+    metafunc.fixturenames.append("how")
+    if metafunc.definition.get_closest_marker("loops"):
+        metafunc.parametrize("how", LOOPS)
+    elif metafunc.definition.get_closest_marker("asynchronous"):
+        metafunc.parametrize("how", ["async"])
+    else:
+        metafunc.parametrize("how", ["async", "sync"])
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    marker = item.get_closest_marker("engine")
+    if marker is not None and settings.ENGINE not in marker.args:
+        pytest.skip(f"not on {settings.ENGINE}")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    if not inspect.iscoroutinefunction(pyfuncitem.function):
+        return None
+    names = pyfuncitem._fixtureinfo.argnames
+    arguments = {name: pyfuncitem.funcargs[name] for name in names}
+    how = pyfuncitem.callspec.params["how"]
+    if how == "sync":
+        with vinyl.sync_mode():
+            vinyl.portable(pyfuncitem.obj)(**arguments)
+    else:
+        run_on_loop(how, lambda: pyfuncitem.obj(**arguments))
+    return True
+
+
+def run_on_loop(how: str, test: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run a test on a loop of the kind, and see that it leaves all connections in their pools."""
+
+    async def main() -> None:
+        if how == "eager":
+            asyncio.get_running_loop().set_task_factory(eager_task_factory())
+        await test()
+        gc.collect()
+        for alias in vinyl.connections:
+            assert vinyl.connections[alias].statistics()["pool_in_use"] == 0
+
+    factory = None
+    if how == "uvloop":
+        import uvloop
+
+        factory = uvloop.new_event_loop
+    with asyncio.Runner(debug=how == "debug", loop_factory=factory) as runner:
+        runner.run(main())
+
+
+def eager_task_factory() -> Any:
+    if not hasattr(asyncio, "eager_task_factory"):
+        pytest.skip("not on Python 3.11, which has no eager tasks")
+    return asyncio.eager_task_factory
+
+
+@pytest.fixture(scope="session", autouse=True)
+def databases() -> Iterator[None]:
+    """Create the test databases as Django's test runner does, and drop them."""
+    setup_test_environment()
+    config = setup_databases(verbosity=0, interactive=False, aliases=["default", "other"])
+    for alias in connections:
+        connections[alias].close()
+    yield
+    teardown_databases(config, verbosity=0)
+    teardown_test_environment()
+
+
+@pytest.fixture(autouse=True)
+def clean(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Leave the tables of the application empty, and Django's own connection closed."""
+    yield
+    if "db" in request.fixturenames:
+        for alias in connections:
+            with transaction.atomic(using=alias):
+                for model in reversed(list(apps.get_app_config("library").get_models(include_auto_created=True))):
+                    model._base_manager.using(alias)._raw_delete(alias)
+    for alias in connections:
+        connections[alias].close()
+
+
+@pytest.fixture
+def db() -> None:
+    """Ask for the databases: what the test writes is removed afterwards."""

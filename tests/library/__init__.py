@@ -1,0 +1,1 @@
+"""An ordinary Django application, to which vinyl was added with one line per model."""

@@ -1,0 +1,91 @@
+"""The database servers that the tests run on: named by the environment, found running, or started for the occasion.
+
+`ENGINES` maps the name of an engine to a function that returns a context manager. Entering it gives a `Server`, or
+raises `Unavailable` with the reason; leaving it removes what was started. A further engine is one more entry.
+
+PostgreSQL is, in this order: the server that VINYL_TEST_POSTGRESQL names (postgresql://user:password@host:port/dbname);
+one on the standard local port or socket that lets us in without a password and lets us create databases; a private one.
+VINYL_TEST_PRIVATE=1 asks for the private one at once; `debian` or `wheel` instead of 1 also say whose programs to run.
+"""
+
+import getpass
+import os
+import sqlite3
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from urllib.parse import quote
+
+import psycopg
+
+from tests import private_postgresql
+
+
+class Unavailable(Exception):
+    """No server of this engine is to be had, for the reason given."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server: its URL, for the tests; its version and where it comes from, for people."""
+
+    url: str
+    version: str
+    origin: str
+
+
+@contextmanager
+def sqlite() -> Iterator[Server]:
+    """SQLite has no server; its URL is that of a folder for the tests' files."""
+    with tempfile.TemporaryDirectory(prefix="vinyl-sqlite-") as folder:
+        yield Server(f"sqlite:///{folder}", sqlite3.sqlite_version, "in files")
+
+
+@contextmanager
+def postgresql() -> Iterator[Server]:
+    private = os.environ.get("VINYL_TEST_PRIVATE")
+    if url := os.environ.get("VINYL_TEST_POSTGRESQL"):
+        yield ask_postgresql(url, "named by VINYL_TEST_POSTGRESQL")
+    elif not private and (server := find_postgresql()):
+        yield server
+    else:
+        try:
+            with private_postgresql.serve(private) as (url, programs):
+                yield ask_postgresql(url, f"private, {programs}")
+        except private_postgresql.CannotStart as error:
+            found = "no server was looked for" if private else "no server was found"
+            raise Unavailable(f"{found} and none could be started: {error}") from error
+
+
+ENGINES: dict[str, Callable[[], AbstractContextManager[Server]]] = {
+    "sqlite": sqlite,
+    "postgresql": postgresql,
+}
+
+
+def find_postgresql() -> Server | None:
+    """Look where a local server usually listens, as the users that it usually has."""
+    users = dict.fromkeys(filter(None, [os.environ.get("PGUSER"), getpass.getuser(), "postgres"]))
+    for host in ["127.0.0.1", "/var/run/postgresql"]:
+        for user in users:
+            url = f"postgresql://{quote(user, safe='')}@{quote(host, safe='')}:5432/postgres"
+            try:
+                return ask_postgresql(url, f"found at {host}")
+            except Unavailable:
+                continue
+    return None
+
+
+def ask_postgresql(url: str, origin: str) -> Server:
+    """Connect to a server once, for its version, and to see whether the tests may create their databases there."""
+    may_create = "SELECT rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = current_user"
+    try:
+        with psycopg.connect(url, connect_timeout=3) as connection:
+            version = connection.info.server_version
+            allowed = connection.execute(may_create).fetchone()
+    except psycopg.Error as error:
+        raise Unavailable(f"the server {origin} refused: {' '.join(str(error).split())}") from error
+    if allowed != (True,):
+        raise Unavailable(f"the server {origin} does not let its user create databases.")
+    return Server(url, f"{version // 10000}.{version % 10000}", origin)

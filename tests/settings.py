@@ -1,0 +1,71 @@
+"""Django's settings for the tests: the engine and server that `python -m tests` names, SQLite where nothing is said."""
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+ENGINE = os.environ.get("VINYL_TEST_ENGINE", "sqlite")
+# Under pytest-xdist each worker has a database of its own.
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
+
+
+def database(name: str) -> dict[str, Any]:
+    """Return the DATABASES entry of a test database on the server named by VINYL_TEST_URL."""
+    url = urlsplit(os.environ.get("VINYL_TEST_URL") or f"sqlite:///{tempfile.mkdtemp(prefix='vinyl-')}")
+    name = f"test_vinyl_{name}{WORKER}"
+    if ENGINE == "sqlite":
+        path = str(Path(url.path) / f"{name}.sqlite3")
+        return {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": path,
+            "TEST": {"NAME": path},
+            # Writers queue up for the file; SQLite's own patience is 5 s.
+            "OPTIONS": {"timeout": 30, "transaction_mode": "IMMEDIATE"},
+        }
+    query = dict(pair.split("=", 1) for pair in url.query.split("&") if "=" in pair)
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": url.path.lstrip("/") or "postgres",
+        "USER": unquote(url.username or ""),
+        "PASSWORD": unquote(url.password or ""),
+        "HOST": unquote(query.get("host") or url.hostname or "127.0.0.1"),
+        "PORT": str(url.port or ""),
+        "TEST": {"NAME": name},
+    }
+
+
+DATABASES = {"default": database("default"), "other": database("other")}
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.messages",
+    "django.contrib.sessions",
+    "tests.library",
+]
+MIDDLEWARE = [
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+ROOT_URLCONF = "tests.library.urls"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+SECRET_KEY = "tests"
+STATIC_URL = "static/"
+USE_TZ = True
