@@ -363,3 +363,28 @@ def test_autocommit_off_is_refused_with_its_cure(settings_off):
 @pytest.fixture
 def settings_off(monkeypatch):
     monkeypatch.setitem(django_connections.settings["default"], "AUTOCOMMIT", False)
+
+
+@pytest.mark.parametrize("block", [transaction.atomic, vinyl.connection.hold], ids=["atomic", "hold"])
+async def test_a_block_that_another_task_leaves_is_rolled_back_with_an_error(block):
+    async def generator():
+        async with block():
+            await Author.vinyl(name="x").insert()
+            yield
+
+    halves = generator()
+    await asyncio.create_task(anext(halves))
+    with pytest.raises(vinyl.OwnershipError, match="left by another task"):
+        await asyncio.create_task(anext(halves))
+    assert await Author.vinyl.exists() == (block is not transaction.atomic)
+    assert in_use() == 0
+
+
+async def test_one_block_object_serves_many_tasks():
+    async def insert(name):
+        async with block, block:
+            await Author.vinyl(name=name).insert()
+
+    block = transaction.atomic()
+    await asyncio.gather(*(insert(str(number)) for number in range(20)))
+    assert await Author.vinyl.count() == 20

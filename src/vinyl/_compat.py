@@ -3,7 +3,7 @@
 It must not know anything of vinyl: each name here is what the newest Django has, or its equivalent in an older one.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from asgiref.sync import markcoroutinefunction
 from django.core import exceptions
@@ -14,18 +14,20 @@ class _ObjectNotUpdated(Exception):
     """Django 6.0 brought it."""
 
 
-ObjectNotUpdated: type[Exception] = getattr(exceptions, "ObjectNotUpdated", _ObjectNotUpdated)
-# Django 6.1 brought it, below what it was before.
-FieldFetchBlocked: type[Exception] = getattr(exceptions, "FieldFetchBlocked", exceptions.FieldError)
+if TYPE_CHECKING:
+    from django.core.exceptions import FieldFetchBlocked as FieldFetchBlocked
+    from django.core.exceptions import ObjectNotUpdated as ObjectNotUpdated
+else:
+    ObjectNotUpdated = getattr(exceptions, "ObjectNotUpdated", _ObjectNotUpdated)
+    # Django 6.1 brought it, below what it was before.
+    FieldFetchBlocked = getattr(exceptions, "FieldFetchBlocked", exceptions.FieldError)
 
 _NOT_UPDATED = ("Forced update did not affect any rows.", "Save with update_fields did not affect any rows.")
 
 
 def is_not_updated(error: DatabaseError) -> bool:
     """Tell whether Django raised this because an UPDATE matched no row. Django 5.2 says so in the message only."""
-    if ObjectNotUpdated is _ObjectNotUpdated:
-        return type(error) is DatabaseError and str(error) in _NOT_UPDATED
-    return isinstance(error, ObjectNotUpdated)
+    return isinstance(error, ObjectNotUpdated) or (type(error) is DatabaseError and str(error) in _NOT_UPDATED)
 
 
 def _coroutine_mark() -> tuple[str, Any]:

@@ -52,12 +52,12 @@ def _has_listeners(self: Signal, sender: Any = None) -> bool:
 
 def route_connections() -> None:
     """Make `django.db.connections[alias]` the scope's wrapper inside the bridge."""
-    ConnectionHandler.__getitem__ = _getitem  # type: ignore[method-assign]
+    ConnectionHandler.__getitem__ = _getitem  # type: ignore[method-assign,assignment]
 
 
 def mute_signals() -> None:
     """Make model signals silent within muted()."""
-    ModelSignal.send = _send  # type: ignore[method-assign,assignment]
+    ModelSignal.send = _send  # type: ignore[method-assign]
     ModelSignal.has_listeners = _has_listeners  # type: ignore[method-assign]
 
 

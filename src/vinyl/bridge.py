@@ -11,7 +11,7 @@ Protocol, and what the code below relies on:
 
 * The greenlet runs in the Context of the task that awaits `spawn()`: context variables are shared both ways.
 * While the greenlet runs there is no running event loop, since the code in it *is* synchronous: guards such as Django's
-  `async_unsafe` let it pass. The loop is back as soon as the greenlet waits or ends. Nothing else of asyncio is touched.
+  `async_unsafe` let it pass. The loop is back as soon as the greenlet waits or ends. Nothing else of asyncio changes.
 * Results and exceptions, cancellation included, pass as themselves, with tracebacks that show both sides. One thing
   cannot leave a coroutine as itself: StopIteration becomes RuntimeError (PEP 479).
 * A coroutine that is closed or collected while its greenlet waits ends the greenlet: GeneratorExit is raised where it
@@ -28,8 +28,8 @@ from asyncio import AbstractEventLoop, _get_running_loop, _set_running_loop
 from collections.abc import Awaitable, Callable
 from typing import Any, ParamSpec, TypeVar
 
-from greenlet import GreenletExit, getcurrent, greenlet
-from greenlet import error as GreenletError
+import greenlet
+from greenlet import GreenletExit, getcurrent
 
 from vinyl.errors import BridgeError
 
@@ -37,7 +37,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Inside(greenlet):
+class Inside(greenlet.greenlet):
     """The greenlet of one spawn(): `loop` and `task` are its caller's, `storage` is for whoever runs code in it.
 
     `storage` starts as None.
@@ -136,8 +136,8 @@ def _abandon(inside: Inside) -> None:
     _set_running_loop(None)
     try:
         inside.throw(GeneratorExit)
-    except (GeneratorExit, GreenletError):
-        # GreenletError: collected in a thread that is not the greenlet's, whose library ends it in its own thread.
+    except (GeneratorExit, greenlet.error):
+        # greenlet.error: collected in a thread that is not the greenlet's, whose library ends it in its own thread.
         pass
     finally:
         _set_running_loop(loop)

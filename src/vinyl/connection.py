@@ -15,10 +15,11 @@ from typing import Any
 import django.db
 from django.db import DEFAULT_DB_ALIAS
 
+from vinyl import bridge, mode, pins
 from vinyl import connections as scopes
-from vinyl import bridge, mode, wrappers
 from vinyl.dispatch import BothWays, dispatch, require_async
 from vinyl.errors import ModeError
+from vinyl.wrappers import ScopedWrapper
 
 Row = tuple[Any, ...]
 
@@ -39,7 +40,7 @@ class Connection:
         """
         return dispatch(self._execute, sql, params)
 
-    def _execute(self, sql: str, params: Any) -> list[Row] | int:
+    def _execute(self, sql: str, params: Any) -> Any:
         with django.db.connections[self.alias].cursor() as cursor:
             cursor.execute(sql, params)
             if cursor.description is None:
@@ -64,7 +65,7 @@ class Connection:
         A plain `with` in both modes. The wrapper is a synchronous function, called where the query is executed.
         """
         if mode.current() is mode.Mode.ASYNC:
-            return wrappers.execute_wrapper(self.alias, wrapper)
+            return pins.execute_wrapper(self.alias, wrapper)
         return django.db.connections[self.alias].execute_wrapper(wrapper)
 
     @property
@@ -96,19 +97,22 @@ class HoldBlock(BothWays):
 
     def __init__(self, alias: str) -> None:
         self._alias = alias
+        self._entered = pins.Entered(alias)
 
     def _enter(self) -> None:
         wrapper = django.db.connections[self._alias]
-        if isinstance(wrapper, wrappers.ScopedWrapper):
+        if isinstance(wrapper, ScopedWrapper):
             wrapper.hold()
+            self._entered.push()
 
     def _exit(self, *exc_info: Any) -> None:
+        self._entered.pop()
         wrapper = django.db.connections[self._alias]
-        if isinstance(wrapper, wrappers.ScopedWrapper):
+        if isinstance(wrapper, ScopedWrapper):
             wrapper.release()
 
     def _drop(self) -> None:
-        wrappers.abandon(self._alias)
+        pins.abandon(self._alias)
 
 
 class CursorBlock(BothWays):
@@ -126,7 +130,7 @@ class CursorBlock(BothWays):
         self._cursor.close()
 
     def _drop(self) -> None:
-        wrappers.abandon(self._alias)
+        pins.abandon(self._alias)
 
 
 class Cursor:

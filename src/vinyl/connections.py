@@ -24,8 +24,9 @@ from django.utils.connection import BaseConnectionHandler
 from vinyl import bridge
 from vinyl.conf import pool_options
 from vinyl.errors import BridgeError
+from vinyl.pins import pinned
 from vinyl.pool import Member, Pool
-from vinyl.wrappers import Scope, ScopedWrapper, Session, current_scope, pinned, wrapper_class_for
+from vinyl.wrappers import Scope, ScopedWrapper, Session, current_scope, wrapper_class_for
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -90,7 +91,7 @@ class ConnectionSource:
         return await bridge.spawn(_in_scope, self._connect, (), {})
 
     def _connect(self) -> Session:
-        """Connect as Django does, by a wrapper of its own, which receivers of connection_created find as the scope's."""
+        """Connect as Django does, by a wrapper of its own, which is the scope's for receivers of connection_created."""
         wrapper = self._new_wrapper(source=None)
         scope = current_scope()
         assert scope is not None

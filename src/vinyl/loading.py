@@ -18,7 +18,7 @@ from vinyl.classes import class_of
 Row = Sequence[Any]
 
 
-class VinylModelIterable(ModelIterable):
+class VinylModelIterable(ModelIterable):  # type: ignore[type-arg]
     """Yields an instance of the queryset's vinyl class for each row."""
 
     def __iter__(self) -> Iterator[Any]:
@@ -42,7 +42,9 @@ class VinylModelIterable(ModelIterable):
             yield instance
 
 
-def _instance_from_row(model: Any, klass_info: dict[str, Any], select: Sequence[Any], alias: str) -> Callable[[Row], Any]:
+def _instance_from_row(
+    model: Any, klass_info: dict[str, Any], select: Sequence[Any], alias: str
+) -> Callable[[Row], Any]:
     columns = klass_info["select_fields"]
     start, end = columns[0], columns[-1] + 1
     names = [column[0].target.attname for column in select[start:end]]
@@ -80,7 +82,7 @@ class _Joined:
 
 
 def _known_related(queryset: Any) -> list[Callable[[Any], None]]:
-    """Return functions that set the objects which the queryset was reached from: author.books.all() knows its author."""
+    """Return functions that set the objects a queryset was reached from: author.books.all() knows its author."""
     return [_known(queryset, field, objects) for field, objects in queryset._known_related_objects.items()]
 
 

@@ -27,12 +27,15 @@ class VinylManager(BaseManager.from_queryset(VinylQuerySet)):  # type: ignore[mi
     methods the instances shall have. https://docs.djangoproject.com/en/stable/topics/db/managers/
     """
 
+    name: str
+    model: Any
+
     def __init__(self, model: type[VinylModel] | None = None) -> None:
         super().__init__()
         if model is not None and not (isinstance(model, type) and issubclass(model, VinylModel)):
             raise ImproperlyConfigured(
-                f"VinylManager(model=…) takes a subclass of vinyl.VinylModel, not {model!r}. The Django model is the one "
-                "that the manager stands on."
+                f"VinylManager(model=…) takes a subclass of vinyl.VinylModel, not {model!r}. The Django model is the "
+                "one that the manager stands on."
             )
         self._instance_base = model or VinylModel
 
@@ -42,6 +45,11 @@ class VinylManager(BaseManager.from_queryset(VinylQuerySet)):  # type: ignore[mi
         return super().from_queryset(queryset_class(queryset_class_), class_name)  # type: ignore[no-any-return]
 
     def contribute_to_class(self, cls: type[Model], name: str) -> None:
+        if name == "objects":
+            raise ImproperlyConfigured(
+                f"The VinylManager of {cls.__name__} cannot be named `objects`, which is Django's own manager. Name it "
+                "`vinyl`."
+            )
         self.name = self.name or name
         self.model = cls
         setattr(cls, name, VinylManagerDescriptor(self))
@@ -56,7 +64,7 @@ class VinylManager(BaseManager.from_queryset(VinylQuerySet)):  # type: ignore[mi
     @cached_property
     def vinyl_class(self) -> type[Any]:
         """The class of the instances: a subclass of the model that has VinylModel's methods."""
-        return make_class(self.model, self._instance_base)
+        return make_class(self.model, self._instance_base)  # type: ignore[arg-type]
 
     def __call__(self, *args: Any, **values: Any) -> Any:
         """Make an instance, as calling the model does. `await instance.insert()` writes it."""
@@ -98,7 +106,9 @@ def manager(model: type[Model]) -> VinylManager:
     For models that one cannot edit: `Users = vinyl.manager(User)`, then `await Users.get(pk=1)`.
     """
     if not (isinstance(model, type) and issubclass(model, Model)) or model._meta.abstract or model._meta.swapped:
-        raise ImproperlyConfigured(f"vinyl.manager() takes a model that is neither abstract nor swapped, not {model!r}.")
+        raise ImproperlyConfigured(
+            f"vinyl.manager() takes a model that is neither abstract nor swapped, not {model!r}."
+        )
     model = model._meta.model
     for owner in model.__mro__:
         for attribute in vars(owner).values():
@@ -131,4 +141,4 @@ def _default_class(model: type[Model]) -> type[Any]:
     return manager(model).vinyl_class
 
 
-classes.maker = _default_class
+classes.make = _default_class

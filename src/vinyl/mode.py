@@ -131,12 +131,13 @@ def finish(result: Any) -> Any:
 
 def run_to_end(coroutine: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine in the portable mode and return its value; raise ModeError inside it where it would suspend."""
+    name = getattr(coroutine, "__qualname__", repr(coroutine))
     with using(Mode.PORTABLE):
         try:
             waited_for = coroutine.send(None)
             coroutine.throw(
                 ModeError(
-                    f"{coroutine.__qualname__}() awaited something that really suspends ({waited_for!r}), but it was "
+                    f"{name}() awaited something that really suspends ({waited_for!r}), but it was "
                     "called in the sync mode, where nothing can wait for it. Await only vinyl's calls in a portable "
                     "function, or branch on vinyl.is_async()."
                 )
@@ -145,4 +146,4 @@ def run_to_end(coroutine: Coroutine[Any, Any, T]) -> T:
             return stop.value  # type: ignore[no-any-return]
         finally:
             coroutine.close()
-    raise ModeError(f"{coroutine.__qualname__}() went on to suspend after it was told that it cannot, and was closed.")
+    raise ModeError(f"{name}() went on to suspend after it was told that it cannot, and was closed.")

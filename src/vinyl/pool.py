@@ -147,7 +147,7 @@ class Pool(Generic[T]):
             self._drop(self._idle.pop())
 
     def statistics(self) -> dict[str, int]:
-        """Return the counters of psycopg_pool's get_stats(), and `pool_in_use`. Names ending in _ms are milliseconds."""
+        """Return the counters of psycopg_pool's get_stats(), and `pool_in_use`. Names in _ms are milliseconds."""
         counters = {name: int(getattr(self._counters, name)) for name in self._counters.__slots__}
         return {
             "pool_min": self.options.min_size,

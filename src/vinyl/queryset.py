@@ -1,8 +1,8 @@
 """VinylQuerySet: Django's QuerySet, all of it, whose queries are awaited in the async mode.
 
 Building a query is Django's. What queries (`get`, `count`, `update`, …) is Django's too, as one operation in the
-caller's mode. Python's syntax that would query but cannot wait raises ImplicitQuery, which names the form that can; once
-the queryset was awaited it works, since the result is cached as in Django.
+caller's mode. Python's syntax that would query but cannot wait raises ImplicitQuery, which names the form that can;
+once the queryset was awaited it works, since the result is cached as in Django.
 
 The SQL machinery below sees the Django model (`query.model`); instances are of the vinyl class (`queryset.model`).
 """
@@ -60,6 +60,12 @@ class VinylQuerySet(QuerySet[Any, Any]):
 
     # The class of Django's, or of the project's, that this one stands before.
     django_class: type[QuerySet[Any, Any]] = QuerySet
+    # Of Django's QuerySet.
+    _db: str | None
+    _for_write: bool
+    _hints: dict[str, Any]
+    _prefetch_done: bool
+    _prefetch_related_lookups: tuple[Any, ...]
 
     def __init__(self, model: Any = None, query: Any = None, using: str | None = None, hints: Any = None) -> None:
         super().__init__(model, query, using, hints)
@@ -136,7 +142,7 @@ class VinylQuerySet(QuerySet[Any, Any]):
     async def _loaded(self) -> list[Any]:
         if not self._is_loaded:
             await dispatch(self._fetch_all)
-        return list(self._result_cache)
+        return list(self._result_cache or ())
 
     async def __aiter__(self) -> AsyncIterator[Any]:
         """Load the queryset, as `await` does, then iterate over its results."""
@@ -192,7 +198,7 @@ class VinylQuerySet(QuerySet[Any, Any]):
 
     def __getstate__(self) -> Any:
         self._require_loaded("Pickling a queryset", "`pickle.dumps(queryset.query)`")
-        return super().__getstate__()  # type: ignore[misc]
+        return super().__getstate__()
 
     def __repr__(self) -> str:
         """Show the results of a loaded queryset; never query."""
@@ -221,20 +227,22 @@ async def _stream(iterator: Iterator[Any], chunk_size: int) -> AsyncIterator[Any
 
 
 @cache
-def queryset_class(django_class: type[Any]) -> type[VinylQuerySet]:
+def queryset_class(django_class: Any) -> Any:
     """Return VinylQuerySet in front of a queryset class of the project."""
     if issubclass(django_class, VinylQuerySet):
         return django_class
     if django_class is QuerySet:
         return VinylQuerySet
     name = f"Vinyl{django_class.__name__}"
-    return type(name, (VinylQuerySet, django_class), {"django_class": django_class, "__module__": django_class.__module__})
+    return type(
+        name, (VinylQuerySet, django_class), {"django_class": django_class, "__module__": django_class.__module__}
+    )
 
 
 def as_vinyl(queryset: Any) -> Any:
     """Turn a queryset that nobody else has yet into a vinyl one."""
     if not isinstance(queryset, VinylQuerySet):
-        queryset.__class__ = queryset_class(type(queryset))
+        queryset.__class__ = queryset_class(queryset.__class__)
         queryset.model = class_of(queryset.model)
         if queryset._iterable_class is ModelIterable:
             queryset._iterable_class = VinylModelIterable

@@ -84,7 +84,9 @@ class SingleGuard(Guard):
             return self
         if not self._can_answer(instance):
             raise unloaded(
-                instance, self.name, f"Add select_related({self.name!r}) or prefetch_related({self.name!r}) to the query"
+                instance,
+                self.name,
+                f"Add select_related({self.name!r}) or prefetch_related({self.name!r}) to the query",
             )
         return self.descriptor.__get__(instance, owner)
 
@@ -173,7 +175,8 @@ class RelatedManager:
     def get_prefetch_querysets(self, instances: list[Any], querysets: list[Any] | None = None) -> Any:
         if not querysets:
             # The queryset of the related model's default manager, without the relation's filter.
-            querysets = [as_vinyl(super(self.django_class, self).get_queryset()._chain())]
+            default: Any = super(self.django_class, self)
+            querysets = [as_vinyl(default.get_queryset()._chain())]
         return super().get_prefetch_querysets(instances, querysets)  # type: ignore[misc]
 
 

@@ -4,7 +4,7 @@
     @transaction.atomic on `async def`           @transaction.atomic on `def`
 
 Django's own code begins, nests, commits and rolls back; here is only how it is reached. The outermost block pins a
-connection to the task (see wrappers.py). https://docs.djangoproject.com/en/stable/topics/db/transactions/
+connection to the task (see pins.py). https://docs.djangoproject.com/en/stable/topics/db/transactions/
 """
 
 import functools
@@ -15,27 +15,30 @@ from typing import Any
 import django.db
 from django.db import DEFAULT_DB_ALIAS, transaction
 
-from vinyl import mode, wrappers
+from vinyl import mode, pins
 from vinyl.dispatch import BothWays, dispatch
 
 TransactionManagementError = transaction.TransactionManagementError
 
 
 class Atomic(BothWays):
-    """See atomic(). It keeps no state, so that one object can be entered again, as Django's."""
+    """See atomic(). One object can be entered again, by any task, as Django's."""
 
     def __init__(self, using: str | None, savepoint: bool, durable: bool) -> None:
         self._using = using or DEFAULT_DB_ALIAS
         self._django = transaction.Atomic(using, savepoint, durable)
+        self._entered = pins.Entered(self._using)
 
     def _enter(self) -> None:
         self._django.__enter__()
+        self._entered.push()
 
     def _exit(self, *exc_info: Any) -> None:
+        self._entered.pop()
         self._django.__exit__(*exc_info)
 
     def _drop(self) -> None:
-        wrappers.abandon(self._using)
+        pins.abandon(self._using)
 
     def _name(self) -> str:
         return "transaction.atomic()"
@@ -81,7 +84,9 @@ def on_commit(func: Callable[[], Any], using: str | None = None, robust: bool = 
     """
     if not callable(func):
         raise TypeError("on_commit()'s callback must be a callable.")
-    callback = functools.wraps(func)(lambda: mode.finish(func())) if hasattr(func, "__name__") else lambda: mode.finish(func())
+    callback = (
+        functools.wraps(func)(lambda: mode.finish(func())) if hasattr(func, "__name__") else lambda: mode.finish(func())
+    )
     return dispatch(lambda: transaction.on_commit(callback, using=using, robust=robust))
 
 
@@ -118,7 +123,7 @@ def _current(using: str | None) -> Any:
     """Return the wrapper of this context's transaction, outside of the bridge too."""
     if mode.current() is not mode.Mode.ASYNC:
         return _connection(using)
-    wrapper = wrappers.pinned_here(using or DEFAULT_DB_ALIAS)
+    wrapper = pins.pinned_here(using or DEFAULT_DB_ALIAS)
     if wrapper is None:
         raise TransactionManagementError("The rollback flag doesn't work outside of an 'atomic' block.")
     return wrapper

@@ -1,8 +1,8 @@
 """The DatabaseWrapper of a scope: Django's own, with a connection that it borrows for as long as it needs one.
 
-`wrapper_class_for()` derives it, once, from the wrapper class of the project's ENGINE, so PostGIS, CockroachDB and other
-backends derived from Django's keep what is theirs. Django's code finds it through `django.db.connections` inside the
-bridge (see connections.py) and uses it as it uses any wrapper.
+`wrapper_class_for()` derives it, once, from the wrapper class of the project's ENGINE, so PostGIS, CockroachDB and
+other backends derived from Django's keep what is theirs. Django's code finds it through `django.db.connections` inside
+the bridge (see scopes.py) and uses it as it uses any wrapper.
 
 Protocol. A wrapper belongs to one scope: one run of the bridge, or, while it is pinned, the task that pinned it.
 
@@ -16,23 +16,18 @@ Protocol. A wrapper belongs to one scope: one run of the bridge, or, while it is
   does all it always does (time zone, role, init_command, connection_created).
 """
 
-import asyncio
-import os
-from collections.abc import Callable, Iterator, Mapping, MutableSequence
+from collections.abc import Callable, Iterator, MutableSequence
 from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache, partial
-from types import MappingProxyType
 from typing import Any, Protocol
 from weakref import ref
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import ProgrammingError
 
-from vinyl import bridge
+from vinyl import bridge, pins
 from vinyl.drivers import Driver, driver_for
-from vinyl.errors import OwnershipError
 from vinyl.pool import Member
 
 
@@ -54,16 +49,6 @@ class Source(Protocol):
     def keep(self, wrapper: "ScopedWrapper") -> None: ...
 
     def in_thread(self, callback: Callable[[], None]) -> None: ...
-
-
-@dataclass(slots=True, eq=False)
-class Pin:
-    """A wrapper kept for one task. `wrapper` is None once the pin has ended."""
-
-    wrapper: "ScopedWrapper | None"
-    # A reference to the task rather than its id(): an id may be that of a task long gone.
-    owner: Any
-    process: int
 
 
 class Scope:
@@ -97,49 +82,6 @@ def current_scope() -> Scope | None:
     return None if inside is None else inside.storage
 
 
-_process = os.getpid()
-
-
-def _after_fork() -> None:
-    global _process
-    _process = os.getpid()
-
-
-os.register_at_fork(after_in_child=_after_fork)
-_pins: ContextVar[Mapping[str, Pin]] = ContextVar("vinyl.pins", default=MappingProxyType({}))
-_execute_wrappers: ContextVar[Mapping[str, tuple[Any, ...]]] = ContextVar(
-    "vinyl.execute_wrappers", default=MappingProxyType({})
-)
-
-
-def pinned(alias: str, task: Any) -> "ScopedWrapper | None":
-    """Return the wrapper that this context has pinned for the alias, if any; raise where another task pinned it."""
-    pin = _pins.get().get(alias)
-    # A child process inherits the context, but the transaction is its parent's.
-    if pin is None or pin.wrapper is None or pin.process != _process:
-        return None
-    if pin.owner is not task:
-        what = "transaction" if pin.wrapper.in_atomic_block else "held connection"
-        raise OwnershipError(
-            f"This task was started inside a {what} of another task, on the database {alias!r}. A connection serves one "
-            "task at a time, so only the task that opened the block may use it. Query before gather(), create_task() "
-            "or wait_for() start tasks (Python 3.11's wait_for() does), start them outside of the block, or await one "
-            "query after the other in it."
-        )
-    return pin.wrapper
-
-
-@contextmanager
-def execute_wrapper(alias: str, wrapper: Callable[..., Any]) -> Iterator[None]:
-    """Apply `wrapper` around the execution of each query on the alias, in this context only."""
-    previous = _execute_wrappers.get()
-    _execute_wrappers.set({**previous, alias: (*previous.get(alias, ()), wrapper)})
-    try:
-        yield
-    finally:
-        _execute_wrappers.set(previous)
-
-
 class ScopedWrapper:
     """Mixin before a driver's mixin and the project's DatabaseWrapper class. See the module's docstring."""
 
@@ -158,7 +100,7 @@ class ScopedWrapper:
     # The scope that keeps the wrapper when it ends; None for a wrapper that has outlived its scope.
     scope: Scope | None = None
     _member: Member[Session] | None = None
-    _pin: Pin | None = None
+    _pin: pins.Pin | None = None
     _cursors = 0
     _holds = 0
     # Whether the connection has something left on it that its driver's is_idle() cannot see.
@@ -167,7 +109,7 @@ class ScopedWrapper:
     @property
     def execute_wrappers(self) -> MutableSequence[Any]:
         """The wrappers of this context: a list made anew, since Django only reads it."""
-        return list(_execute_wrappers.get().get(self.alias, ()))
+        return pins.execute_wrappers(self.alias)
 
     @execute_wrappers.setter
     def execute_wrappers(self, value: object) -> None:
@@ -175,7 +117,7 @@ class ScopedWrapper:
 
     @contextmanager
     def execute_wrapper(self, wrapper: Callable[..., Any]) -> Iterator[None]:
-        with execute_wrapper(self.alias, wrapper):
+        with pins.execute_wrapper(self.alias, wrapper):
             yield
 
     # Connecting. The pool decides when a connection is opened, checked or replaced; Django's wrapper asks for one.
@@ -219,7 +161,7 @@ class ScopedWrapper:
         """The pool replaces what has become too old, and what is not proven idle."""
 
     def validate_thread_sharing(self) -> None:
-        """Tasks own connections here, not threads; see pinned()."""
+        """Tasks own connections here, not threads; see pins.py."""
 
     # Cursors.
 
@@ -299,18 +241,12 @@ class ScopedWrapper:
 
     def _pin_to_task(self) -> None:
         if self._pin is None:
-            inside = bridge.current()
-            self._pin = Pin(self, inside and inside.task, _process)
-            _pins.set({**_pins.get(), self.alias: self._pin})
+            self._pin = pins.Pin(self.alias, self)
 
     def _unpin(self) -> None:
         pin, self._pin = self._pin, None
-        if pin is None:
-            return
-        pin.wrapper = None
-        pins = _pins.get()
-        if pins.get(self.alias) is pin:
-            _pins.set({alias: other for alias, other in pins.items() if other is not pin})
+        if pin is not None:
+            pin.end()
 
     # The end.
 
@@ -421,15 +357,3 @@ def wrapper_class_for(django_class: type) -> type[ScopedWrapper]:
         (ScopedWrapper, driver.Wrapper, django_class),
         {"driver": driver, "__module__": django_class.__module__, "__doc__": ScopedWrapper.__doc__},
     )
-
-
-def abandon(alias: str) -> None:
-    """Close the connection that this context has pinned for the alias, if any, without waiting."""
-    pin = _pins.get().get(alias)
-    if pin is not None and pin.wrapper is not None:
-        pin.wrapper.abandon()
-
-
-def pinned_here(alias: str) -> ScopedWrapper | None:
-    """Outside of the bridge: return the wrapper that the running task has pinned for the alias, if any."""
-    return pinned(alias, asyncio.current_task())

@@ -1,9 +1,9 @@
 """PostgreSQL by psycopg 3, without threads.
 
 psycopg's operations are generators that yield where they would block, and its synchronous and asynchronous classes
-differ only in who waits. So this is psycopg's *synchronous* connection, whose `wait()` waits through the bridge: Django's
-PostgreSQL backend, its cursors and its adapters work on it as they are. Only connecting is left to psycopg's asynchronous
-class, which resolves host names without blocking.
+differ only in who waits. So this is psycopg's *synchronous* connection, whose `wait()` waits through the bridge:
+Django's PostgreSQL backend, its cursors and its adapters work on it as they are. Only connecting is left to psycopg's
+asynchronous class, which resolves host names without blocking.
 
 Protocol of a wait that is cancelled: the statement is cancelled on the server too, by a request with a deadline of its
 own, and its result is read to the end. What cannot be brought to an end in that time is closed instead. So a connection
@@ -53,13 +53,15 @@ class Connection(psycopg.Connection[Any]):
         # psycopg's lock would block the whole thread, event loop included, and never be released.
         self.lock = _ExclusiveUse()  # type: ignore[assignment]
 
-    def wait(self, gen: Generator[Any, Any, Any], interval: float = INTERVAL, **kwargs: Any) -> Any:
+    def wait(  # type: ignore[override]
+        self, gen: Generator[Any, Any, Any], interval: float = INTERVAL, **timeout: float
+    ) -> Any:
         try:
             first = next(gen)
         except StopIteration as stop:
             # Nothing to wait for, as in all that psycopg keeps on the client's side.
             return stop.value
-        return await_(self._wait(_resumed(first, gen), **kwargs))
+        return await_(self._wait(_resumed(first, gen), **timeout))
 
     async def _wait(self, gen: Generator[Any, Any, Any], **timeout: float) -> Any:
         try:
@@ -118,8 +120,8 @@ class _ExclusiveUse:
     def __enter__(self) -> None:
         if self._taken:
             raise OwnershipError(
-                "Two tasks used one PostgreSQL connection, or a cursor of it, at the same time. Give each task a cursor "
-                "of its own."
+                "Two tasks used one PostgreSQL connection, or a cursor of it, at the same time. Give each task a "
+                "cursor of its own."
             )
         self._taken = True
 

@@ -3,9 +3,9 @@
 Django's own connection and cursors do all work in their thread; the proxies here have the same shape and wait through
 the bridge for that thread. All calls of a connection go to its thread in the order in which they were made.
 
-Protocol of a call that is cancelled: the running statement is interrupted (where the driver has `interrupt()`, as sqlite3
-does) and the call is waited for, within a deadline. A connection whose thread is still busy then is never used again;
-its thread closes it when the call returns.
+Protocol of a call that is cancelled: the running statement is interrupted (where the driver has `interrupt()`, as
+sqlite3 does) and the call is waited for, within a deadline. A connection whose thread is still busy then is never used
+again; its thread closes it when the call returns.
 
 The module knows nothing of pools, scopes or models.
 """
@@ -64,7 +64,7 @@ class _Job:
             self._waiter.set_result(None)
 
     async def wait(self) -> None:
-        """Wait until the call has returned. Cancelling this leaves the call alone, so that it can be waited for again."""
+        """Wait until the call has returned. Cancelled, it leaves the call alone, which can be waited for again."""
         assert self._loop is not None
         if not self.done:
             self._waiter = self._loop.create_future()

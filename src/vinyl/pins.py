@@ -1,0 +1,165 @@
+"""Pins: which wrapper a context keeps, and for which task.
+
+A transaction or a hold pins its wrapper: later operations of the same task find it through a context variable. A task
+that inherited the context finds the pin as well, but may not use it while it lasts, since one connection serves one
+task at a time; once the pin has ended it is as if there had been none.
+
+This module knows neither connections nor pools; of a wrapper only what `Pinned` names.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from types import MappingProxyType
+from typing import Any, Protocol
+
+from django.db.transaction import TransactionManagementError
+
+from vinyl import bridge
+from vinyl.errors import OwnershipError
+
+
+class Pinned(Protocol):
+    """What a pin knows of its wrapper."""
+
+    in_atomic_block: bool
+
+    def abandon(self) -> None: ...
+
+
+class Pin:
+    """A wrapper kept for the task that runs in the bridge, under its alias in this context, until end()."""
+
+    __slots__ = ("_alias", "_owner", "_process", "wrapper")
+
+    def __init__(self, alias: str, wrapper: Pinned) -> None:
+        inside = bridge.current()
+        self._alias = alias
+        # A reference to the task rather than its id(): an id may be that of a task long gone.
+        self._owner = None if inside is None else inside.task
+        self._process = _process
+        self.wrapper: Pinned | None = wrapper
+        _pins.set({**_pins.get(), alias: self})
+
+    def end(self) -> None:
+        """Let go of the wrapper, in this context and in those that have inherited the pin."""
+        self.wrapper = None
+        pins = _pins.get()
+        if pins.get(self._alias) is self:
+            _pins.set({alias: pin for alias, pin in pins.items() if pin is not self})
+
+    def owned_by(self, task: Any) -> bool:
+        return self._owner is task
+
+    @property
+    def is_inherited(self) -> bool:
+        """Whether it was set before a fork: a child process has the context, but the transaction is its parent's."""
+        return self._process != _process
+
+
+_pins: ContextVar[Mapping[str, Pin]] = ContextVar("vinyl.pins", default=MappingProxyType({}))
+_execute_wrappers: ContextVar[Mapping[str, tuple[Any, ...]]] = ContextVar(
+    "vinyl.execute_wrappers", default=MappingProxyType({})
+)
+_process = os.getpid()
+
+
+def _after_fork() -> None:
+    global _process
+    _process = os.getpid()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
+def pinned(alias: str, task: Any) -> Any:
+    """Return the wrapper that this context has pinned for the alias, or None; raise where another task pinned it."""
+    pin = _pins.get().get(alias)
+    if pin is None or pin.wrapper is None or pin.is_inherited:
+        return None
+    if not pin.owned_by(task):
+        what = "transaction" if pin.wrapper.in_atomic_block else "held connection"
+        raise OwnershipError(
+            f"This task was started inside a {what} of another task, on the database {alias!r}. A connection serves "
+            "one task at a time, so only the task that opened the block may use it. Start tasks outside of the block, "
+            "or await one query after the other in it. gather(), create_task() and TaskGroup start tasks, and so does "
+            "wait_for() on Python 3.11, where asyncio.timeout() does not."
+        )
+    return pin.wrapper
+
+
+def pinned_here(alias: str) -> Any:
+    """Outside of the bridge: return the wrapper that the running task has pinned for the alias, or None."""
+    return pinned(alias, asyncio.current_task())
+
+
+def abandon(alias: str) -> None:
+    """Close the connection that this context has pinned for the alias, if any, without waiting."""
+    pin = _pins.get().get(alias)
+    if pin is not None and pin.wrapper is not None:
+        pin.wrapper.abandon()
+
+
+class Entered:
+    """The pins with which a block was entered, by task, to find out when it is left by another or without its pin."""
+
+    def __init__(self, alias: str) -> None:
+        self._alias = alias
+        self._pins: dict[Any, list[Pin]] = {}
+
+    def push(self) -> None:
+        """Remember the pin with which the task in the bridge has entered the block. The sync mode has no pins."""
+        inside = bridge.current()
+        if inside is not None:
+            self._pins.setdefault(inside.task, []).append(_pins.get()[self._alias])
+
+    def pop(self) -> None:
+        """Forget the pin. Roll back and raise unless this task, in this context, leaves what it has entered."""
+        inside = bridge.current()
+        if inside is None:
+            return
+        pin = self._popped(inside.task)
+        if pin is None:
+            for other, *_ in self._pins.values():
+                if other.wrapper is not None:
+                    other.wrapper.abandon()
+            self._pins.clear()
+            raise OwnershipError(
+                f"A block on the database {self._alias!r} was left by another task than entered it. It is rolled back. "
+                "Enter and leave it in one coroutine, not in the halves of a fixture or of an asynchronous generator "
+                "that different tasks run."
+            )
+        if pin.wrapper is None or _pins.get().get(self._alias) is not pin:
+            if pin.wrapper is not None:
+                pin.wrapper.abandon()
+            raise TransactionManagementError(
+                f"A block on the database {self._alias!r} has lost its connection before it ended: it was closed in "
+                "the block, or the block was left in another context than it was entered in. It is rolled back."
+            )
+
+    def _popped(self, task: Any) -> Pin | None:
+        pins = self._pins.get(task)
+        if not pins:
+            return None
+        pin = pins.pop()
+        if not pins:
+            del self._pins[task]
+        return pin
+
+
+@contextmanager
+def execute_wrapper(alias: str, wrapper: Callable[..., Any]) -> Iterator[None]:
+    """Apply `wrapper` around the execution of each query on the alias, in this context only."""
+    previous = _execute_wrappers.get()
+    _execute_wrappers.set({**previous, alias: (*previous.get(alias, ()), wrapper)})
+    try:
+        yield
+    finally:
+        _execute_wrappers.set(previous)
+
+
+def execute_wrappers(alias: str) -> list[Any]:
+    """Return the wrappers that this context applies on the alias, the outermost first."""
+    return list(_execute_wrappers.get().get(alias, ()))
