@@ -93,8 +93,9 @@ class portable(Generic[P, T]):  # noqa: N801 (a decorator)
     `async with` and `async for` on vinyl's objects simply goes on. Awaiting something that really suspends
     (asyncio.sleep(), another library's I/O) raises ModeError at that line, since nobody is there to wait for it.
 
-    Django treats it as an asynchronous view or middleware in the async mode and as a synchronous one in the sync mode.
-    Set the mode before such decorators as require_GET are applied, since they look once: in asgi.py or wsgi.py, first.
+    Django treats it as an asynchronous view or middleware in the async mode and as a synchronous one in the sync mode,
+    and asks anew for each request. Decorators such as require_GET ask once, when they are applied, so put `@portable`
+    outermost, before them.
     """
 
     def __init__(self, function: Callable[P, Coroutine[Any, Any, T]]) -> None:
