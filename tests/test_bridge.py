@@ -80,7 +80,9 @@ async def test_a_future_and_a_task_can_be_awaited():
 
 
 @pytest.mark.loops
-@pytest.mark.parametrize("error", [Failure(), KeyError("x"), asyncio.CancelledError(), greenlet.error(), BaseException()])
+@pytest.mark.parametrize(
+    "error", [Failure(), KeyError("x"), asyncio.CancelledError(), greenlet.error(), BaseException()]
+)
 async def test_an_error_comes_out_as_the_very_same_object(error):
     def fail():
         raise error
@@ -323,7 +325,9 @@ def assert_await_outside_says_what_to_do():
     coroutine = answer(None)
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
-        with pytest.raises(BridgeError, match=r"outside of the bridge.*use `await`.*use `await vinyl\.run\(function\)`"):
+        with pytest.raises(
+            BridgeError, match=r"outside of the bridge.*use `await`.*use `await vinyl\.run\(function\)`"
+        ):
             await_(coroutine)
         assert inspect.getcoroutinestate(coroutine) == inspect.CORO_CLOSED
         del coroutine
@@ -360,9 +364,9 @@ async def test_await_outside_leaves_a_future_alone():
 @pytest.mark.loops
 async def test_a_spawn_may_await_a_spawn():
     def inner():
-        outer_greenlet = bridge.current()
+        greenlet_of_inner = bridge.current()
         value = await_(answer("inner"))
-        assert bridge.current() is outer_greenlet
+        assert bridge.current() is greenlet_of_inner
         return value
 
     def outer():
@@ -522,11 +526,14 @@ async def test_a_failing_task_of_a_group_cancels_spawns_beside_it():
         await_(waiting.begun.wait())
         raise Failure
 
-    seen, waiting = [], Waiting()
-    with pytest.raises(ExceptionGroup) as caught:
+    async def grouped():
         async with asyncio.TaskGroup() as group:
             group.create_task(spawn(work))
             group.create_task(spawn(fail))
+
+    seen, waiting = [], Waiting()
+    with pytest.raises(ExceptionGroup) as caught:
+        await grouped()
     assert [type(error) for error in caught.value.exceptions] == [Failure]
     assert seen == ["cancelled"]
 
@@ -535,10 +542,10 @@ async def test_a_failing_task_of_a_group_cancels_spawns_beside_it():
 async def test_a_task_group_can_be_used_in_awaited_code():
     async def grouped():
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(spawn(lambda: await_(answer(number)))) for number in range(3)]
-        return len(tasks)
+            tasks = [group.create_task(spawn(lambda value: await_(answer(value)), number)) for number in range(3)]
+        return [task.result() for task in tasks]
 
-    assert await spawn(lambda: await_(grouped())) == 3
+    assert await spawn(lambda: await_(grouped())) == [0, 1, 2]
 
 
 # Coroutines that are dropped.

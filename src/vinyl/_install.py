@@ -2,8 +2,9 @@
 
     route_connections   django.db.connections[alias] is the scope's wrapper inside the bridge
     mute_signals        model signals are not sent by vinyl's own operations, nor with a vinyl class as the sender
+    route_models        database routers are asked about the Django model of a vinyl class
 
-Neither changes anything for code outside of the bridge and outside of vinyl's own operations.
+None changes anything for code outside of the bridge and outside of vinyl's own operations.
 """
 
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from typing import Any
 
 import django.db
 from django.db.models.signals import ModelSignal
-from django.db.utils import ConnectionHandler
+from django.db.utils import ConnectionHandler, ConnectionRouter
 from django.dispatch import Signal
 from django.utils.connection import BaseConnectionHandler
 
@@ -61,14 +62,39 @@ def mute_signals() -> None:
     ModelSignal.has_listeners = _has_listeners  # type: ignore[method-assign]
 
 
+def _db_for_read(self: ConnectionRouter, model: Any, **hints: Any) -> str:
+    return _django_db_for_read(self, _django_model(model), **hints)
+
+
+def _db_for_write(self: ConnectionRouter, model: Any, **hints: Any) -> str:
+    return _django_db_for_write(self, _django_model(model), **hints)
+
+
+def _django_model(model: Any) -> Any:
+    return model._meta.model if getattr(model, "is_vinyl_class", False) else model
+
+
+_django_db_for_read = ConnectionRouter.db_for_read
+_django_db_for_write = ConnectionRouter.db_for_write
+
+
+def route_models() -> None:
+    """Ask database routers about the Django model: they compare it with those that they know."""
+    ConnectionRouter.db_for_read = _db_for_read  # type: ignore[method-assign]
+    ConnectionRouter.db_for_write = _db_for_write  # type: ignore[method-assign]
+
+
 def install() -> None:
     """Make all changes. Making them again changes nothing."""
     route_connections()
     mute_signals()
+    route_models()
 
 
 def uninstall() -> None:
     """Undo all changes."""
+    ConnectionRouter.db_for_read = _django_db_for_read  # type: ignore[method-assign]
+    ConnectionRouter.db_for_write = _django_db_for_write  # type: ignore[method-assign]
     for owner, name in ((ConnectionHandler, "__getitem__"), (ModelSignal, "send"), (ModelSignal, "has_listeners")):
         if name in vars(owner):
             delattr(owner, name)

@@ -38,15 +38,20 @@ T = TypeVar("T")
 
 
 class Inside(greenlet.greenlet):
-    """The greenlet of one spawn(): `loop` and `task` are its caller's, `storage` is for whoever runs code in it.
+    """The greenlet of one spawn(): `loop` is its caller's, `storage` is for whoever runs code in it, None at first.
 
-    `storage` starts as None.
+    It must not refer to the task: the garbage collector cannot look into a greenlet that waits, so a task that nobody
+    else refers to would never be collected.
     """
 
     loop: AbstractEventLoop | None
-    task: "asyncio.Task[Any] | None"
     storage: Any
     abandoned: bool
+
+    @property
+    def task(self) -> "asyncio.Task[Any] | None":
+        """The task that awaits the spawn()."""
+        return None if self.loop is None else asyncio.current_task(self.loop)
 
 
 async def spawn(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -59,7 +64,6 @@ async def spawn(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
     loop = _get_running_loop()
     inside = Inside(fn, outside)
     inside.loop = loop
-    inside.task = None if loop is None else asyncio.current_task(loop)
     inside.storage = None
     inside.abandoned = False
     if outside.gr_context is None:
@@ -76,7 +80,7 @@ async def spawn(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
     while not inside.dead:
         error = None
         try:
-            value = await passed
+            value = await passed.pop()
         except GeneratorExit:
             _abandon(inside)
             raise
@@ -109,12 +113,17 @@ def await_(awaitable: Awaitable[T]) -> T:
     if inside.abandoned:
         _close(awaitable)
         raise GeneratorExit
-    assert inside.parent is not None
+    outside = inside.parent
+    assert outside is not None
+    # The garbage collector cannot look into a greenlet that waits: what this frame refers to while it does could never
+    # be collected. So it refers neither to its own greenlet, nor to the awaitable but by a list that spawn() empties.
+    passed = [awaitable]
+    del awaitable, inside
     try:
-        return inside.parent.switch(awaitable)  # type: ignore[no-any-return]
+        return outside.switch(passed)  # type: ignore[no-any-return]
     except GreenletExit:
         # The greenlet library ends a greenlet that nobody can reach any more, e.g. one collected in another thread.
-        inside.abandoned = True
+        vars(getcurrent())["abandoned"] = True
         raise
 
 

@@ -35,6 +35,7 @@ class PoolOptions:
 
 _NAMES = [option.name for option in fields(PoolOptions)]
 _INTEGERS = ("min_size", "max_size", "max_waiting")
+_POSITIVE = ("timeout", "max_lifetime")
 
 
 def pool_options(alias: str, database: Mapping[str, Any]) -> PoolOptions:
@@ -64,9 +65,11 @@ def _of_vinyl(alias: str) -> Mapping[str, Any]:
 def _validated(where: str, options: PoolOptions, values: Mapping[str, Any]) -> PoolOptions:
     for name, value in values.items():
         kinds = (int,) if name in _INTEGERS else (int, float)
-        if not isinstance(value, kinds) or isinstance(value, bool) or not value >= 0:
+        is_positive = name in _POSITIVE
+        if not isinstance(value, kinds) or isinstance(value, bool) or not (value > 0 if is_positive else value >= 0):
             kind = "a whole number" if name in _INTEGERS else "a number of seconds"
-            raise ImproperlyConfigured(f"{where}[{name!r}] must be {kind}, 0 or more, not {value!r}.")
+            least = "more than 0" if is_positive else "0 or more"
+            raise ImproperlyConfigured(f"{where}[{name!r}] must be {kind}, {least}, not {value!r}.")
     if "min_size" in values and "max_size" not in values:
         # As psycopg_pool has it: max_size is at least min_size where only that is given.
         values = {**values, "max_size": max(options.max_size, values["min_size"])}

@@ -14,6 +14,7 @@ from typing import Any
 from django.db.models.query import ModelIterable
 
 from vinyl.classes import class_of
+from vinyl.content_types import have_at_hand
 
 Row = Sequence[Any]
 
@@ -24,6 +25,7 @@ class VinylModelIterable(ModelIterable):  # type: ignore[type-arg]
     def __iter__(self) -> Iterator[Any]:
         queryset: Any = self.queryset
         alias = queryset.db
+        have_at_hand(queryset.model, alias)
         compiler = queryset.query.get_compiler(using=alias)
         results = compiler.execute_sql(chunked_fetch=self.chunked_fetch, chunk_size=self.chunk_size)
         klass_info = compiler.klass_info

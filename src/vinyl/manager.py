@@ -6,9 +6,11 @@ below an abstract base, each multi-table child and each proxy gets a manager of 
 """
 
 import copy
+import copyreg
 from functools import cache, cached_property
 from typing import Any, Self
 
+from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Model, QuerySet, sql
 from django.db.models.manager import BaseManager
@@ -66,7 +68,7 @@ class VinylManager(BaseManager.from_queryset(VinylQuerySet)):  # type: ignore[mi
         """The class of the instances: a subclass of the model that has VinylModel's methods."""
         return make_class(self.model, self._instance_base)  # type: ignore[arg-type]
 
-    def __call__(self, *args: Any, **values: Any) -> Any:
+    def __call__(self, /, *args: Any, **values: Any) -> Any:
         """Make an instance, as calling the model does. `await instance.insert()` writes it."""
         return self.vinyl_class(*args, **values)
 
@@ -131,10 +133,28 @@ def make_class(model: type[Model], base: type[VinylModel]) -> type[Any]:
         "__doc__": model.__doc__,
         **relations.guards(model),
     }
-    vinyl_class: type[Any] = type.__new__(type(model), model.__name__, (base, model), namespace)
+    metaclass = _metaclass(type(model))  # type: ignore[arg-type]
+    vinyl_class: type[Any] = type.__new__(metaclass, model.__name__, (base, model), namespace)
     bases = (NotUpdated, model.NotUpdated) if hasattr(model, "NotUpdated") else (NotUpdated,)
     vinyl_class.NotUpdated = type("NotUpdated", bases, {"__module__": model.__module__})
     return vinyl_class
+
+
+@cache
+def _metaclass(models_own: type[type]) -> type[type]:
+    """Derive the metaclass of vinyl classes from that of the model, so that pickle can be told how to find them."""
+    metaclass = type(models_own.__name__, (models_own,), {"__doc__": "The type of vinyl classes."})
+    copyreg.pickle(metaclass, _pickled_class)
+    return metaclass
+
+
+def _pickled_class(vinyl_class: Any) -> Any:
+    base, model = vinyl_class.__bases__
+    return _unpickled_class, (model._meta.label, base)
+
+
+def _unpickled_class(label: str, base: type[VinylModel]) -> type[Any]:
+    return make_class(apps.get_model(label), base)  # type: ignore[arg-type]
 
 
 def _default_class(model: type[Model]) -> type[Any]:

@@ -102,7 +102,7 @@ class portable(Generic[P, T]):  # noqa: N801 (a decorator)
         functools.update_wrapper(self, function)
         self.function = function
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Any:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Any:
         coroutine = self.function(*args, **kwargs)
         return finish(coroutine) if current() is Mode.SYNC else coroutine
 
@@ -130,21 +130,26 @@ def finish(result: Any) -> Any:
     raise ModeError(f"{result!r} cannot be awaited in the sync mode: only coroutines can be run to their end there.")
 
 
+_SUSPENDS = (
+    "{}() awaited something that really suspends ({}), but it was called in the sync mode, where nothing can wait for "
+    "it. Await only vinyl's calls in a portable function, or branch on vinyl.is_async()."
+)
+
+
 def run_to_end(coroutine: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine in the portable mode and return its value; raise ModeError inside it where it would suspend."""
     name = getattr(coroutine, "__qualname__", repr(coroutine))
     with using(Mode.PORTABLE):
         try:
             waited_for = coroutine.send(None)
-            coroutine.throw(
-                ModeError(
-                    f"{name}() awaited something that really suspends ({waited_for!r}), but it was "
-                    "called in the sync mode, where nothing can wait for it. Await only vinyl's calls in a portable "
-                    "function, or branch on vinyl.is_async()."
-                )
-            )
+            coroutine.throw(ModeError(_SUSPENDS.format(name, repr(waited_for))))
         except StopIteration as stop:
             return stop.value  # type: ignore[no-any-return]
+        except RuntimeError as error:
+            if str(error) == "no running event loop":
+                # What asyncio says where it is asked to wait.
+                raise ModeError(_SUSPENDS.format(name, "asyncio found no running event loop")) from error
+            raise
         finally:
             coroutine.close()
     raise ModeError(f"{name}() went on to suspend after it was told that it cannot, and was closed.")

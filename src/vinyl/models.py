@@ -13,14 +13,13 @@ from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from django.apps import apps
 from django.db import DatabaseError, router, transaction
 from django.db.models import Model, prefetch_related_objects
 from django.db.models.constants import LOOKUP_SEP
 
 from vinyl import _compat
 from vinyl._install import muted
-from vinyl.classes import class_of
+from vinyl.content_types import have_at_hand
 from vinyl.dispatch import always_awaited, dispatch
 from vinyl.errors import UnloadedAttribute, UnsupportedOperation
 from vinyl.mode import finish, portable
@@ -132,7 +131,7 @@ class VinylModel:
     def __reduce__(self) -> Any:
         """Pickle and copy as Django does, to an instance of the model's vinyl class."""
         state: Any = super().__reduce__()[2]
-        return _unpickled, (self._meta.label,), state  # type: ignore[attr-defined]
+        return object.__new__, (type(self),), state
 
 
 def unloaded(instance: Any, name: str, how: str) -> UnloadedAttribute:
@@ -147,15 +146,9 @@ def _label(instance: Any) -> str:
     return str(instance._meta.object_name)
 
 
-def _unpickled(label: str) -> Any:
-    return object.__new__(class_of(apps.get_model(label)))
-
-
 def _alias(instance: Any, using: str | None) -> str:
     return (
-        using
-        or getattr(instance._state, "written_to", None)
-        or router.db_for_write(instance._meta.model, instance=instance)
+        using or getattr(instance._state, "written_to", None) or router.db_for_write(type(instance), instance=instance)
     )
 
 
@@ -201,6 +194,7 @@ def _insert(instance: Any, using: str | None) -> Any:
         instance._state.db = alias
         instance._state.adding = False
         _read_back(instance, alias)
+        have_at_hand(model, alias)
     return instance
 
 
@@ -288,7 +282,7 @@ def _read_back(instance: Any, using: str) -> None:
         or (field.generated and field.attname not in instance.__dict__)
     ]
     if names:
-        Model.refresh_from_db(instance, using=using, fields=names)
+        _read(instance, names, using)
 
 
 def _values(instance: Any, names: Iterable[str]) -> dict[str, Any]:
@@ -310,8 +304,14 @@ def _delete(instance: Any, using: str | None, keep_parents: bool) -> tuple[int, 
 
 
 def _refresh(instance: Any, fields: tuple[str, ...], using: str | None) -> Any:
-    Model.refresh_from_db(instance, using=using, fields=fields or None)
+    _read(instance, fields or None, using)
     return instance
+
+
+def _read(instance: Any, fields: Iterable[str] | None, using: str | None = None) -> None:
+    """Read fields as Django does, by another instance, whose making it would signal."""
+    with muted():
+        Model.refresh_from_db(instance, using=using, fields=fields)
 
 
 def _load(instance: Any, lookups: tuple[str, ...]) -> Any:
@@ -322,10 +322,10 @@ def _load(instance: Any, lookups: tuple[str, ...]) -> Any:
         field = _field(instance, lookup.split(LOOKUP_SEP)[0])
         if getattr(field, "attname", None) in deferred:
             columns.append(field.attname)
-        if field is None or field.is_relation:
+        if field is None or (field.is_relation and lookup != getattr(field, "attname", None)):
             relations.append(lookup)
     if columns:
-        Model.refresh_from_db(instance, fields=columns)
+        _read(instance, columns)
     prefetch_related_objects([instance], *relations)
     return instance
 

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from types import MappingProxyType
 from typing import Any, Protocol
+from weakref import ref
 
 from django.db.transaction import TransactionManagementError
 
@@ -36,9 +37,11 @@ class Pin:
 
     def __init__(self, alias: str, wrapper: Pinned) -> None:
         inside = bridge.current()
+        task = None if inside is None else inside.task
         self._alias = alias
-        # A reference to the task rather than its id(): an id may be that of a task long gone.
-        self._owner = None if inside is None else inside.task
+        # Not the task's id(), which may be that of a task long gone, nor the task, which could not be collected as long
+        # as a greenlet of it waits.
+        self._owner = None if task is None else ref(task)
         self._process = _process
         self.wrapper: Pinned | None = wrapper
         _pins.set({**_pins.get(), alias: self})
@@ -51,7 +54,7 @@ class Pin:
             _pins.set({alias: pin for alias, pin in pins.items() if pin is not self})
 
     def owned_by(self, task: Any) -> bool:
-        return self._owner is task
+        return task is None if self._owner is None else self._owner() is task
 
     @property
     def is_inherited(self) -> bool:

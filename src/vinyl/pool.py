@@ -196,7 +196,8 @@ class Pool(Generic[T]):
         timer = self.loop.call_later(deadline - started, self._expire, waiter)
         try:
             return await waiter
-        except asyncio.CancelledError:
+        except BaseException:
+            # Cancelled, or its coroutine is being dropped.
             if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
                 self._hand_on(waiter.result())
             raise
@@ -240,6 +241,7 @@ class Pool(Generic[T]):
         except Exception:
             logger.exception("%s: closing a connection failed; it is dropped all the same.", self.name)
         self._vacate()
+        self._fill()
 
     def _vacate(self) -> None:
         """Give up a place: whoever waits longest may open a member in it."""
@@ -248,7 +250,8 @@ class Pool(Generic[T]):
 
     def _fill(self) -> None:
         """Start opening members in the background until there are `min_size`."""
-        if self._size < self.options.min_size and self._filler is None:
+        is_filling = self._filler is not None and not self._filler.done()
+        if self._size < self.options.min_size and not is_filling and not self.closed:
             self._filler = self.loop.create_task(self._fill_up(), name=f"{self.name}: filling")
 
     async def _fill_up(self) -> None:
@@ -261,8 +264,6 @@ class Pool(Generic[T]):
         except Exception as error:
             # Whoever needs a connection will try again and be told; nobody waits for this one.
             logger.warning("%s: could not open a connection in advance: %s", self.name, error)
-        finally:
-            self._filler = None
 
     def _trim_later(self) -> None:
         if self._trimmer is None:

@@ -14,7 +14,6 @@ from functools import cache
 from itertools import islice
 from typing import Any
 
-from django.db import router
 from django.db.models import Prefetch, QuerySet
 from django.db.models import prefetch_related_objects as django_prefetch_related_objects
 from django.db.models.query import ModelIterable
@@ -61,9 +60,6 @@ class VinylQuerySet(QuerySet[Any, Any]):
     # The class of Django's, or of the project's, that this one stands before.
     django_class: type[QuerySet[Any, Any]] = QuerySet
     # Of Django's QuerySet.
-    _db: str | None
-    _for_write: bool
-    _hints: dict[str, Any]
     _prefetch_done: bool
     _prefetch_related_lookups: tuple[Any, ...]
 
@@ -159,6 +155,14 @@ class VinylQuerySet(QuerySet[Any, Any]):
         """As iterator(), for `async for` in each mode."""
         return _stream(super().iterator(chunk_size), chunk_size)
 
+    # Combining. Of slices Django makes a queryset by the model's base manager.
+
+    def __or__(self, other: Any) -> Any:
+        return as_vinyl(super().__or__(other))
+
+    def __xor__(self, other: Any) -> Any:
+        return as_vinyl(super().__xor__(other))
+
     # What cannot wait. Each asks for a loaded queryset in the async mode, or is Django's.
 
     @property
@@ -200,18 +204,15 @@ class VinylQuerySet(QuerySet[Any, Any]):
         self._require_loaded("Pickling a queryset", "`pickle.dumps(queryset.query)`")
         return super().__getstate__()
 
+    def __reduce__(self) -> Any:
+        return _unpickled, (self.django_class,), self.__getstate__()
+
     def __repr__(self) -> str:
         """Show the results of a loaded queryset; never query."""
         if self._is_loaded:
             return super().__repr__()
         label = self.model._meta.label if self.model is not None else None
         return f"<{type(self).__name__} of {label}, not loaded>"
-
-    @property
-    def db(self) -> str:
-        """The alias that a query executed now would use. Routers see the Django model, not the vinyl class."""
-        route = router.db_for_write if self._for_write else router.db_for_read
-        return self._db or route(self.model._meta.model, **self._hints)
 
 
 async def _stream(iterator: Iterator[Any], chunk_size: int) -> AsyncIterator[Any]:
@@ -237,6 +238,10 @@ def queryset_class(django_class: Any) -> Any:
     return type(
         name, (VinylQuerySet, django_class), {"django_class": django_class, "__module__": django_class.__module__}
     )
+
+
+def _unpickled(django_class: type[QuerySet[Any, Any]]) -> Any:
+    return object.__new__(queryset_class(django_class))
 
 
 def as_vinyl(queryset: Any) -> Any:

@@ -18,6 +18,7 @@ from django.db.models.fields.related_descriptors import (
     ReverseOneToOneDescriptor,
 )
 
+from vinyl._install import muted
 from vinyl.classes import class_of
 from vinyl.dispatch import always_awaited, dispatch
 from vinyl.models import saves_by_django, unloaded
@@ -39,7 +40,11 @@ _OPERATIONS = (
 
 def guards(model: type[Any]) -> dict[str, Any]:
     """Return the guards for a model's vinyl class, by attribute name."""
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = {
+        field.name: GenericGuard(field.name, getattr(model, field.name))
+        for field in model._meta.private_fields
+        if hasattr(field, "ct_field")
+    }
     for owner in model.__mro__:
         for name, descriptor in vars(owner).items():
             guard = _guard_for(name, descriptor)
@@ -145,6 +150,39 @@ class ReverseOneGuard(SingleGuard):
         return self.descriptor.related.is_cached(instance) or not instance._is_pk_set()
 
 
+class GenericGuard(SingleGuard):
+    """A generic foreign key. Its descriptor is the field itself, or in Django 6.1 one that has the field."""
+
+    @property
+    def _field(self) -> Any:
+        return getattr(self.descriptor, "field", self.descriptor)
+
+    def _can_answer(self, instance: Any) -> bool:
+        content_type, key = self._reference(instance)
+        related = self._field.get_cached_value(instance, default=None)
+        if related is None:
+            return content_type is None or key is None or self._field.is_cached(instance)
+        is_of_type = content_type == self._field.get_content_type(obj=related, using=instance._state.db).pk
+        return bool(is_of_type and related._meta.pk.to_python(key) == related.pk)
+
+    def _reference(self, instance: Any) -> tuple[Any, Any]:
+        """Return the primary keys of the content type and of the object."""
+        content_type = instance._meta.get_field(self._field.ct_field).attname
+        return getattr(instance, content_type), getattr(instance, self._field.fk_field)
+
+    def get_prefetch_querysets(self, instances: list[Any], querysets: list[Any] | None = None) -> Any:
+        querysets = [as_vinyl(queryset._chain()) for queryset in querysets or ()]
+        given = {queryset.query.model for queryset in querysets}
+        alias = instances[0]._state.db
+        for key in {self._reference(instance)[0] for instance in instances} - {None}:
+            model = self._field.get_content_type(id=key, using=alias).model_class()
+            if model is not None and model not in given:
+                querysets.append(as_vinyl(model._base_manager.using(alias).all()))
+        objects, key_of, *rest = self.descriptor.get_prefetch_querysets(instances, querysets)
+        # Django tells objects apart by their class, which it compares with the content type's model.
+        return (objects, lambda related: (key_of(related)[0], related._meta.model), *rest)
+
+
 class ManyGuard(Guard):
     """A relation to many objects: gives a related manager, which never needs to be loaded."""
 
@@ -190,5 +228,5 @@ def _operation(django_class: type[Any], name: str, dispatcher: Callable[..., Any
 
 
 def _run_by_django(django_method: Callable[..., Any], manager: Any, args: Any, kwargs: Any) -> Any:
-    with saves_by_django():
+    with saves_by_django(), muted():
         return django_method(manager, *args, **kwargs)

@@ -1,0 +1,52 @@
+# Every target does its own set-up: a virtual environment with the pinned requirements, one Django, and this project.
+#
+#   PYTHON   the interpreter (default: the newest that runs)
+#   DJANGO   5.2, 6.0 or 6.1 (default: the newest that the interpreter supports)
+#   ARGS     arguments for pytest, and --engine NAME
+#   DB       the database of the demo: sqlite or postgresql
+#
+# With PYTHON or DJANGO given, the environment is .venv-<python>-<django>, so that several live side by side.
+
+DB      ?= sqlite
+python  := $(shell sh tools/python $(PYTHON))
+version := $(if $(python),$(shell "$(python)" -c 'import sys; print("%d.%d" % sys.version_info[:2])'))
+django  := $(or $(DJANGO),$(if $(filter 3.11,$(version)),5.2,6.1))
+venv    := .venv$(if $(PYTHON)$(DJANGO),-$(version)-$(django))
+ready   := $(venv)/.ready
+
+.PHONY: help demo test lint types format clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+
+demo: $(ready) ## run the record shop, asynchronously and synchronously, and compare (DB=sqlite, DB=postgresql)
+	@$(venv)/bin/python examples/record_shop/demo.py --db $(DB)
+
+test: $(ready) ## run the tests on every engine (ARGS="-x -k bridge", PYTHON=python3.11 DJANGO=5.2)
+	@$(venv)/bin/python -m tests $(ARGS)
+
+lint: $(ready) ## check style, format and the direction of imports
+	@$(venv)/bin/ruff check
+	@$(venv)/bin/ruff format --check
+	@$(venv)/bin/lint-imports
+
+types: $(ready) ## check the types
+	@$(venv)/bin/mypy
+
+format: $(ready) ## let ruff rewrite what it can
+	@$(venv)/bin/ruff check --fix
+	@$(venv)/bin/ruff format
+
+clean: ## remove the environments and what the tools left behind
+	@rm -rf .venv .venv-* .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The environment is made anew for another interpreter; otherwise pip only installs what changed.
+$(ready): Makefile pyproject.toml requirements/dev.txt
+	@test -n "$(python)"
+	@echo "Setting up $(venv) with Python $(version) and Django $(django); this takes a minute, and only once."
+	@rm -f $@
+	@test "$$($(venv)/bin/python -V 2>&1)" = "$$("$(python)" -V)" || "$(python)" -m venv --clear $(venv)
+	@$(venv)/bin/python -m pip install -qq --disable-pip-version-check \
+		-r requirements/dev.txt "Django==$(django).*" --editable .
+	@touch $@
