@@ -291,6 +291,12 @@ async def test_update_of_an_instance_with_a_known_primary_key_needs_no_query_bef
     assert await Author.vinyl.values_list("name", flat=True) == ["Anna"]
 
 
+async def test_update_of_a_child_with_a_known_primary_key_writes_all_its_tables():
+    town = await BigBranch.vinyl.create(name="Town", seats=1)
+    await BigBranch.vinyl(pk=town.pk).update(name="City", seats=2, floors=3)
+    assert await BigBranch.vinyl.values_list("name", "seats", "floors") == [("City", 2, 3)]
+
+
 async def test_update_of_an_instance_with_deferred_fields_writes_only_the_loaded_ones(book):
     book = await Book.vinyl.only("title").get()
     await Book.vinyl.update(stock=50)

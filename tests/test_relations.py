@@ -239,6 +239,12 @@ async def test_a_generic_foreign_key_that_was_not_loaded_raises_an_error_that_na
         note.about  # noqa: B018
 
 
+async def test_load_brings_the_object_of_a_generic_foreign_key(no_queries):
+    note = await (await Note.vinyl.get()).load("about")
+    with no_queries():
+        assert is_vinyl(note.about, Book)
+
+
 async def test_a_foreign_key_that_is_null_gives_none(no_queries):
     two = await Book.vinyl.get(title="Two")
     with no_queries():

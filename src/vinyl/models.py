@@ -319,10 +319,12 @@ def _load(instance: Any, lookups: tuple[str, ...]) -> Any:
     relations = []
     columns = []
     for lookup in lookups:
-        field = _field(instance, lookup.split(LOOKUP_SEP)[0])
+        name = lookup.split(LOOKUP_SEP)[0]
+        field = _field(instance, name)
         if getattr(field, "attname", None) in deferred:
             columns.append(field.attname)
-        if field is None or (field.is_relation and lookup != getattr(field, "attname", None)):
+        # By `author_id` just the column is meant, by `author` the object.
+        if field is None or (field.is_relation and name == field.name):
             relations.append(lookup)
     if columns:
         _read(instance, columns)
