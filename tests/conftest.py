@@ -32,7 +32,11 @@ LOOPS = ["asyncio", "uvloop", "debug", "eager"]
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    for marker in ("asynchronous: only in the async mode", "loops: on each kind of event loop", "engine(*names): only on"):
+    for marker in (
+        "asynchronous: only in the async mode",
+        "loops: on each kind of event loop",
+        "engine(*names): only on",
+    ):
         config.addinivalue_line("markers", marker)
 
 

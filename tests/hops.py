@@ -43,7 +43,7 @@ async def cancelled_at_each_hop(
 ) -> int:
     """Run the operation, cancelled at its first hop, its second, and so on until it ends by itself; give their number.
 
-    `check(finished)` is awaited after each run. With `again` the operation is cancelled a second time, so many hops later.
+    `check(finished)` is awaited after each run. With `again` it is cancelled a second time, so many hops later.
     """
     hop = 0
     while True:

@@ -181,7 +181,9 @@ async def test_delete_with_its_cascade_is_whole_or_absent():
 @pytest.mark.engine("postgresql")
 async def test_a_cancelled_statement_ends_on_the_server_too():
     marker = str(uuid.uuid4())
-    running = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE %s AND pid <> pg_backend_pid()"
+    running = (
+        "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE %s AND pid <> pg_backend_pid()"
+    )
     sleeping = asyncio.create_task(vinyl.connection.execute(f"SELECT pg_sleep(60) /* {marker} */"))
     while await vinyl.connection.execute(running, [f"%{marker}%"]) == [(0,)]:
         assert not sleeping.done()

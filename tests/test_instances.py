@@ -372,6 +372,16 @@ async def test_delete_of_a_protected_row_deletes_nothing():
     assert (await Author.vinyl.count(), await Book.vinyl.count(), await Cover.vinyl.count()) == (2, 3, 1)
 
 
+async def test_delete_counts_rows_once_that_refer_to_each_other_or_to_themselves(book):
+    one = await (await Book.vinyl.get()).notes.create(text="one")
+    two = await (await Book.vinyl.get()).notes.create(text="two", answer_to=one)
+    await one.update(answer_to=two)
+    assert await one.delete() == (2, {"library.Note": 2})
+    alone = await (await Book.vinyl.get()).notes.create(text="alone")
+    await alone.update(answer_to=alone)
+    assert await alone.delete() == (1, {"library.Note": 1})
+
+
 async def test_delete_of_a_child_deletes_the_rows_of_its_parents():
     town = await BigBranch.vinyl(name="Town").insert()
     assert await town.delete() == (3, {"library.BigBranch": 1, "library.Branch": 1, "library.Place": 1})

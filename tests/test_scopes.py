@@ -19,7 +19,7 @@ from tests.blocking import BlockingCall, watched
 from tests.library.models import Author, Book
 from vinyl import transaction
 from vinyl.bridge import await_
-from vinyl.connections import source
+from vinyl.scopes import source
 
 pytestmark = [pytest.mark.usefixtures("db"), pytest.mark.asynchronous]
 

@@ -96,9 +96,8 @@ async def test_a_durable_block_cannot_be_nested():
 async def test_one_object_can_be_entered_again():
     block = transaction.atomic()
     for name in ("a", "b"):
-        async with block:
-            async with block:
-                await Author.vinyl(name=name).insert()
+        async with block, block:
+            await Author.vinyl(name=name).insert()
     assert await names() == ["a", "b"]
 
 
@@ -261,13 +260,13 @@ async def test_select_for_update_outside_of_a_transaction_is_djangos_error():
 
 @pytest.mark.asynchronous
 async def test_with_in_the_async_mode_names_async_with():
-    with pytest.raises(vinyl.ModeError, match="async with transaction.atomic"), transaction.atomic():
+    with pytest.raises(vinyl.ModeError, match=r"async with transaction\.atomic"), transaction.atomic():
         pass
 
 
 @pytest.mark.asynchronous
 async def test_async_with_in_the_sync_mode_names_with():
-    with vinyl.sync_mode(), pytest.raises(vinyl.ModeError, match="`with transaction.atomic"):
+    with vinyl.sync_mode(), pytest.raises(vinyl.ModeError, match=r"`with transaction\.atomic"):
         async with transaction.atomic():
             pass
 

@@ -15,7 +15,6 @@ These are the public names. Importing them loads no database driver and no model
 
 from vinyl import transaction
 from vinyl._install import install
-from vinyl.connection import close, connection, connections
 from vinyl.dispatch import always_awaited as run
 from vinyl.errors import (
     BridgeError,
@@ -31,10 +30,11 @@ from vinyl.errors import (
     UnsupportedOperation,
     VinylError,
 )
-from vinyl.manager import VinylManager, manager
+from vinyl.managers import VinylManager, manager
 from vinyl.mode import async_mode, is_async, portable, set_async, sync_mode
 from vinyl.models import VinylModel
 from vinyl.queryset import VinylQuerySet, prefetch_related_objects
+from vinyl.sql import close, connection, connections
 
 __all__ = [
     "BridgeError",

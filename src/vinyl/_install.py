@@ -18,7 +18,7 @@ from django.db.utils import ConnectionHandler, ConnectionRouter
 from django.dispatch import Signal
 from django.utils.connection import BaseConnectionHandler
 
-from vinyl import bridge, connections
+from vinyl import bridge, scopes
 
 _muted: ContextVar[bool] = ContextVar("vinyl.muted", default=False)
 
@@ -36,7 +36,7 @@ def muted() -> Iterator[None]:
 
 def _getitem(self: ConnectionHandler, alias: str) -> Any:
     if self is django.db.connections and bridge.active():
-        return connections.scoped(alias)
+        return scopes.scoped(alias)
     return BaseConnectionHandler.__getitem__(self, alias)
 
 

@@ -11,9 +11,9 @@ objects (a queryset's `get()` from `get_or_create()`, say) executes at once.
 from collections.abc import Callable
 from typing import Any
 
-from vinyl.connections import run
 from vinyl.errors import ModeError
 from vinyl.mode import Mode, current, using
+from vinyl.scopes import run
 
 
 def dispatch(operation: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:

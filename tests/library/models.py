@@ -67,6 +67,7 @@ class Note(models.Model):
     object_id = models.PositiveBigIntegerField()
     about = GenericForeignKey()
     text = models.TextField()
+    answer_to = models.ForeignKey("self", models.CASCADE, null=True, related_name="answers")
 
     vinyl = VinylManager()
 

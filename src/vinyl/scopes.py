@@ -5,7 +5,7 @@
 * There is one source of connections per process, event loop and alias. A fork and a new loop start with none.
 * `run()` is the way into the bridge for all code that may query: it gives back at its end what its scope still has.
 
-The public side is `vinyl.connection` and `vinyl.connections[alias]`: see connection.py. This module knows neither
+The public side is `vinyl.connection` and `vinyl.connections[alias]`: see sql.py. This module knows neither
 models nor querysets.
 """
 

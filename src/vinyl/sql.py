@@ -15,8 +15,7 @@ from typing import Any
 import django.db
 from django.db import DEFAULT_DB_ALIAS
 
-from vinyl import bridge, mode, pins
-from vinyl import connections as scopes
+from vinyl import bridge, mode, pins, scopes
 from vinyl.dispatch import BothWays, dispatch, require_async
 from vinyl.errors import ModeError
 from vinyl.wrappers import ScopedWrapper
