@@ -13,7 +13,9 @@ WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
 
 def database(name: str) -> dict[str, Any]:
     """Return the DATABASES entry of a test database on the server named by VINYL_TEST_URL."""
-    url = urlsplit(os.environ.get("VINYL_TEST_URL") or f"sqlite:///{tempfile.mkdtemp(prefix='vinyl-')}")
+    folder = Path(tempfile.gettempdir(), "vinyl-tests")
+    folder.mkdir(exist_ok=True)
+    url = urlsplit(os.environ.get("VINYL_TEST_URL") or f"sqlite:///{folder}")
     name = f"test_vinyl_{name}{WORKER}"
     if ENGINE == "sqlite":
         path = str(Path(url.path) / f"{name}.sqlite3")

@@ -11,7 +11,7 @@ import pytest
 from django.core.cache import caches
 from django.core.exceptions import SynchronousOnlyOperation
 from django.db.models.signals import ModelSignal, post_delete, post_init, post_save, pre_init
-from django.db.utils import ConnectionHandler, load_backend
+from django.db.utils import ConnectionHandler, ConnectionRouter, load_backend
 from django.dispatch import Signal
 from django.utils.connection import BaseConnectionHandler
 
@@ -20,7 +20,9 @@ from tests.library.models import Author
 from vinyl import _install, wrappers
 from vinyl.bridge import await_, spawn
 
-PATCHED = {(ConnectionHandler, "__getitem__"), (ModelSignal, "send"), (ModelSignal, "has_listeners")}
+INHERITED = {(ConnectionHandler, "__getitem__"), (ModelSignal, "send"), (ModelSignal, "has_listeners")}
+REPLACED = {(ConnectionRouter, "db_for_read"), (ConnectionRouter, "db_for_write")}
+PATCHED = INHERITED | REPLACED
 
 
 @pytest.fixture
@@ -40,7 +42,7 @@ def djangos_wrapper_class():
 def test_everything_that_is_patched_is_named_here():
     patched = {
         (owner, name)
-        for owner in (ConnectionHandler, BaseConnectionHandler, ModelSignal, Signal)
+        for owner in (ConnectionHandler, BaseConnectionHandler, ConnectionRouter, ModelSignal, Signal)
         for name, value in vars(owner).items()
         if getattr(value, "__module__", "").startswith("vinyl")
     }
@@ -56,7 +58,7 @@ from django.db import connections, transaction, utils
 from django.dispatch import Signal
 from django.utils.connection import BaseConnectionHandler
 
-owners = (utils.ConnectionHandler, BaseConnectionHandler, signals.ModelSignal, Signal, Model, QuerySet, sql.Query,
+owners = (utils.ConnectionHandler, utils.ConnectionRouter, BaseConnectionHandler, signals.ModelSignal, Signal, Model, QuerySet, sql.Query,
           BaseManager, transaction.Atomic, transaction, utils, signals)
 before = [dict(vars(owner)) for owner in owners]
 import vinyl
@@ -72,7 +74,7 @@ print(sorted(changed()))
 """
     environment = {**os.environ, "PYTHONPATH": str(Path(vinyl.__file__).parent.parent)}
     result = subprocess.run([sys.executable, "-c", script], env=environment, check=True, capture_output=True, text=True)
-    patched = "['ConnectionHandler.__getitem__', 'ModelSignal.has_listeners', 'ModelSignal.send']"
+    patched = str(sorted(f"{owner.__name__}.{name}" for owner, name in PATCHED))
     assert result.stdout.splitlines() == [patched, "[]", patched]
 
 
@@ -81,7 +83,7 @@ def test_what_is_patched_was_inherited_by_django_and_is_again_after_uninstalling
     assert ConnectionHandler.__getitem__ is BaseConnectionHandler.__getitem__
     assert ModelSignal.send is Signal.send
     assert ModelSignal.has_listeners is Signal.has_listeners
-    assert [name for owner, name in PATCHED if name in vars(owner)] == []
+    assert [name for owner, name in INHERITED if name in vars(owner)] == []
 
 
 @pytest.mark.asynchronous

@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any, Protocol
-from weakref import ref
+from weakref import WeakSet
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import ProgrammingError
@@ -58,19 +58,17 @@ class Scope:
 
     def __init__(self) -> None:
         self.wrappers: dict[str, ScopedWrapper] = {}
-        self._cursors: list[ref[_OpenCursor]] = []
+        self._cursors: WeakSet[_OpenCursor] = WeakSet()
 
     def opened(self, cursor: "_OpenCursor") -> None:
-        self._cursors.append(ref(cursor))
+        self._cursors.add(cursor)
 
     def end(self, *, failed: bool) -> None:
         """Give back what the run still has, but for what is pinned, or read from later by a cursor it has returned."""
         if failed:
             # Django closes the cursor of a statement that has failed, but not of one that was cancelled.
-            for reference in self._cursors:
-                cursor = reference()
-                if cursor is not None:
-                    cursor.drop()
+            for cursor in list(self._cursors):
+                cursor.drop()
         while self.wrappers:
             _, wrapper = self.wrappers.popitem()
             wrapper.leave_scope()
