@@ -706,6 +706,17 @@ async def test_a_spawn_closed_in_another_thread_cleans_up_in_its_own():
     assert inspect.getcoroutinestate(coroutine) == inspect.CORO_CLOSED
 
 
+@pytest.mark.loops
+async def test_greenlet_exit_is_raised_like_any_other_exception():
+    def work():
+        raise error
+
+    error = greenlet.GreenletExit()
+    with pytest.raises(greenlet.GreenletExit) as caught:
+        await spawn(work)
+    assert caught.value is error
+
+
 # What is left behind.
 
 

@@ -58,8 +58,8 @@ from django.db import connections, transaction, utils
 from django.dispatch import Signal
 from django.utils.connection import BaseConnectionHandler
 
-owners = (utils.ConnectionHandler, utils.ConnectionRouter, BaseConnectionHandler, signals.ModelSignal, Signal, Model, QuerySet, sql.Query,
-          BaseManager, transaction.Atomic, transaction, utils, signals)
+owners = (utils.ConnectionHandler, utils.ConnectionRouter, BaseConnectionHandler, signals.ModelSignal, Signal,
+          Model, QuerySet, sql.Query, BaseManager, transaction.Atomic, transaction, utils, signals)
 before = [dict(vars(owner)) for owner in owners]
 import vinyl
 from vinyl import _install

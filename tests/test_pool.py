@@ -418,6 +418,19 @@ async def test_a_waiter_opens_another_in_the_place_of_a_bad_member():
     assert server.closed == [1]
 
 
+async def test_a_member_whose_check_raises_is_replaced(caplog):
+    def check(number):
+        raise Failure("cannot tell")
+
+    server = Server()
+    checked = pool_of(server)
+    checked.check = check
+    checked.release(await checked.acquire(), reusable=True)
+    assert (await checked.acquire()).value == 2
+    assert (server.closed, counts(checked, "pool_in_use")) == ([1], (1,))
+    assert "checking a connection failed" in caplog.text
+
+
 async def test_a_member_that_fails_its_check_is_replaced():
     server = Server()
     small = pool_of(server)

@@ -30,6 +30,14 @@ def is_not_updated(error: DatabaseError) -> bool:
     return isinstance(error, ObjectNotUpdated) or (type(error) is DatabaseError and str(error) in _NOT_UPDATED)
 
 
+def referenced_fields(generated: Any) -> frozenset[Any]:
+    """Return the fields from which the database computes a generated field. Django 6.1 has it on the field."""
+    if hasattr(generated, "referenced_fields"):
+        return frozenset(generated.referenced_fields)
+    expression = generated.expression.resolve_expression(generated._query, allow_joins=False)
+    return frozenset(column.target for column in generated._query._gen_cols([expression]))
+
+
 def _coroutine_mark() -> tuple[str, Any]:
     """Return the attribute, and its value, by which iscoroutinefunction() knows a function that was marked."""
 

@@ -94,6 +94,9 @@ async def spawn(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
             _set_running_loop(loop)
             # The error's traceback holds this frame: without this, the two would keep each other alive.
             del error
+    if isinstance(passed, GreenletExit):
+        # The greenlet library returns this one exception instead of raising it.
+        raise passed
     return passed  # type: ignore[no-any-return]
 
 

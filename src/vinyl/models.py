@@ -268,9 +268,10 @@ def _is_key(field: Any, meta: Any) -> bool:
 
 def _forget_generated_from(instance: Any, fields: list[Any]) -> None:
     """Drop the values that the database will compute anew from these fields, so that they are read back."""
+    loaded = instance.__dict__
     for field in instance._meta.concrete_fields:
-        if field.generated and field.attname in instance.__dict__ and field.referenced_fields.intersection(fields):
-            del instance.__dict__[field.attname]
+        if field.generated and field.attname in loaded and not _compat.referenced_fields(field).isdisjoint(fields):
+            del loaded[field.attname]
 
 
 def _read_back(instance: Any, using: str) -> None:

@@ -83,13 +83,20 @@ class Pool(Generic[T]):
             # The one used last is the likeliest to be alive, and lets the others grow old enough to be closed.
             member = self._idle.pop()
             now = monotonic()
-            if now < member.expires_at and self.check(member.value):
+            if now < member.expires_at and self._can_be_used(member):
                 self._counters.requests_num += 1
                 member.lent_at = now
                 return member
             self._counters.connections_lost += 1
             self._drop(member)
         return None
+
+    def _can_be_used(self, member: Member[T]) -> bool:
+        try:
+            return self.check(member.value)
+        except Exception:
+            logger.exception("%s: checking a connection failed; it is replaced.", self.name)
+            return False
 
     async def acquire(self) -> Member[T]:
         """Lend a member: an idle one, a new one, or the next to be released, within `options.timeout` seconds.

@@ -170,17 +170,15 @@ class Cursor:
     """A driver's cursor, all of whose methods run in the thread of its connection."""
 
     def __init__(self, worker: Worker, cursor: Any) -> None:
-        self._worker = worker
-        self._cursor = cursor
+        vars(self).update(worker=worker, cursor=cursor, dropped=False)
 
     def __getattr__(self, name: str) -> Any:
-        return _proxied(self._worker, getattr(self._cursor, name))
+        # A cancelled statement may have begun. It must not stay open: SQLite goes on to interrupt, and to hold locks
+        # for, as long as one is.
+        return _proxied(self.worker, getattr(self.cursor, name), cancelled=self.close)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name in ("_cursor", "_worker"):
-            object.__setattr__(self, name, value)
-        else:
-            setattr(self._cursor, name, value)
+        setattr(self.cursor, name, value)
 
     def close(self) -> None:
         """Close without waiting: what the thread does next comes after it."""
@@ -197,13 +195,19 @@ class Cursor:
         self.close()
 
 
-def _proxied(worker: Worker, value: Any) -> Any:
+def _proxied(worker: Worker, value: Any, cancelled: Callable[[], None] = lambda: None) -> Any:
     """Return an attribute as it is, or a method as a function that runs it in the thread."""
     if not callable(value):
         return value
 
     def method(*args: Any, **kwargs: Any) -> Any:
-        result = worker.run(value, *args, **kwargs)
+        try:
+            result = worker.run(value, *args, **kwargs)
+        except Exception:
+            raise
+        except BaseException:
+            cancelled()
+            raise
         return Cursor(worker, result) if hasattr(result, "fetchone") else result
 
     return method
@@ -253,6 +257,8 @@ def terminate(connection: Connection) -> None:
 
 
 def drop_cursor(cursor: Cursor) -> bool:
-    """Have the thread close the cursor."""
-    cursor._worker.submit(cursor._cursor.close)
+    """Have the thread close the cursor, before whatever it does next."""
+    if not cursor.dropped:
+        vars(cursor)["dropped"] = True
+        cursor.worker.submit(cursor.cursor.close)
     return True
