@@ -388,3 +388,16 @@ async def test_one_block_object_serves_many_tasks():
     block = transaction.atomic()
     await asyncio.gather(*(insert(str(number)) for number in range(20)))
     assert await Author.vinyl.count() == 20
+
+
+@pytest.mark.loops
+async def test_each_kind_of_loop_serves():
+    author = await Author.vinyl(name="x").insert()
+    async with transaction.atomic():
+        await author.update(name="y")
+    assert await asyncio.gather(*(Author.vinyl.get(name="y") for _ in range(20))) == [author] * 20
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05), transaction.atomic():
+            await author.update(name="z")
+            await asyncio.Event().wait()
+    assert await Author.vinyl.values_list("name", flat=True) == ["y"]

@@ -3,7 +3,8 @@
 import asyncio
 
 import pytest
-from django.db import IntegrityError
+from django.db import Error, IntegrityError
+from django.db import connections as django_connections
 from django.db import transaction as django_transaction
 
 import vinyl
@@ -296,3 +297,15 @@ async def test_transactions_of_several_tasks_run_side_by_side():
     results = await asyncio.gather(*(insert(str(number)) for number in range(20)), return_exceptions=True)
     assert [type(result) for result in results] == [type(None), LookupError] * 10
     assert sorted(await names(), key=int) == [str(number) for number in range(0, 20, 2)]
+
+
+async def test_a_connection_closed_inside_a_block_loses_the_block_and_nothing_else():
+    async with transaction.atomic():
+        await Author.vinyl(name="lost").insert()
+        await vinyl.run(lambda: django_connections["default"].close())
+        with pytest.raises(Error):
+            await Author.vinyl.count()
+    assert await names() == []
+    async with transaction.atomic():
+        await Author.vinyl(name="kept").insert()
+    assert await names() == ["kept"]

@@ -18,6 +18,7 @@ from dataclasses import replace
 from typing import Any, ParamSpec, TypeVar
 
 import django.db
+from django.core.exceptions import ImproperlyConfigured
 from django.db.utils import load_backend
 from django.utils.connection import BaseConnectionHandler
 
@@ -37,6 +38,11 @@ class ConnectionSource:
 
     def __init__(self, alias: str, loop: asyncio.AbstractEventLoop) -> None:
         settings = django.db.connections.settings[alias]
+        if not settings["AUTOCOMMIT"]:
+            raise ImproperlyConfigured(
+                f"DATABASES[{alias!r}]['AUTOCOMMIT'] is False, but the asynchronous mode gives a connection back after "
+                "each statement. Set it to True, and use transaction.atomic() where statements belong together."
+            )
         self.alias = alias
         self.settings = settings
         self.wrapper_class = wrapper_class_for(load_backend(settings["ENGINE"]).DatabaseWrapper)

@@ -23,7 +23,6 @@ from functools import cache, partial
 from typing import Any, Protocol
 from weakref import WeakSet
 
-from django.core.exceptions import ImproperlyConfigured
 from django.db import ProgrammingError
 
 from vinyl import bridge, pins
@@ -91,8 +90,6 @@ class ScopedWrapper:
     in_atomic_block: bool
     run_and_clear_commit_hooks: Callable[[], None]
     run_commit_hooks_on_set_autocommit_on: bool
-    settings_dict: dict[str, Any]
-
     driver: Driver
     source: Source | None = None
     # The scope that keeps the wrapper when it ends; None for a wrapper that has outlived its scope.
@@ -124,8 +121,12 @@ class ScopedWrapper:
         if self.source is None:
             super().ensure_connection()  # type: ignore[misc]
         elif self.connection is None:
-            if self.in_atomic_block and self.closed_in_transaction:
-                raise ProgrammingError("Cannot open a new connection in an atomic block.")
+            if self.closed_in_transaction:
+                if self.in_atomic_block:
+                    raise ProgrammingError("Cannot open a new connection in an atomic block.")
+                # Django has let go of the connection by itself, and forgets its transaction as it connects anew.
+                self.abandon()
+                self.reset()
             self._member = self.source.borrow()
             vars(self).update(self._member.value.attributes)
             self.connection = self._member.value.connection
@@ -135,11 +136,6 @@ class ScopedWrapper:
         if self.source is not None:
             self.ensure_connection()
             return
-        if not self.settings_dict["AUTOCOMMIT"]:
-            raise ImproperlyConfigured(
-                f"DATABASES[{self.alias!r}]['AUTOCOMMIT'] is False, but the asynchronous mode gives a connection back "
-                "after each statement. Set it to True, and use transaction.atomic() where statements belong together."
-            )
         try:
             super().connect()  # type: ignore[misc]
         except BaseException:
@@ -310,6 +306,12 @@ class ScopedWrapper:
             self._is_tainted = False
             self.source.give_back(member, reusable=reusable)
 
+    def __copy__(self) -> "ScopedWrapper":
+        """Copy without what there is one of: the borrowed connection has to be given back once."""
+        copied = object.__new__(type(self))
+        vars(copied).update(vars(self), _member=None, _pin=None)
+        return copied
+
     def __del__(self) -> None:
         # A task that was dropped in the middle of a transaction: nobody is left to end it.
         member, self._member = self._member, None
@@ -351,7 +353,7 @@ def wrapper_class_for(django_class: type) -> type[ScopedWrapper]:
     """Derive the wrapper class of scopes from the DatabaseWrapper class of an ENGINE."""
     driver = driver_for(django_class)
     return type(
-        f"Scoped{django_class.__name__}",
+        django_class.__name__,
         (ScopedWrapper, driver.Wrapper, django_class),
         {"driver": driver, "__module__": django_class.__module__, "__doc__": ScopedWrapper.__doc__},
     )
