@@ -12,6 +12,7 @@ from django.db import close_old_connections
 from django.db import connections as django_connections
 from django.db import transaction as django_transaction
 from django.db.backends.signals import connection_created
+from django.test import override_settings
 
 import vinyl
 from tests import settings
@@ -401,3 +402,21 @@ async def test_each_kind_of_loop_serves():
             await author.update(name="z")
             await asyncio.Event().wait()
     assert await Author.vinyl.values_list("name", flat=True) == ["y"]
+
+
+@pytest.mark.engine("postgresql")
+async def test_connections_follow_the_time_zone_that_a_test_sets():
+    show = "SHOW TIME ZONE"
+    assert await vinyl.connection.execute(show) == [("UTC",)]
+    with override_settings(USE_TZ=False, TIME_ZONE="Africa/Nairobi"):
+        assert await vinyl.connection.execute(show) == [("Africa/Nairobi",)]
+    assert await vinyl.connection.execute(show) == [("UTC",)]
+    async with transaction.atomic():
+        assert await vinyl.run(_time_zone_of_djangos_code_in_a_test) == ("Africa/Nairobi",)
+    assert await vinyl.connection.execute(show) == [("UTC",)]
+
+
+def _time_zone_of_djangos_code_in_a_test():
+    with override_settings(USE_TZ=False, TIME_ZONE="Africa/Nairobi"), django_connections["default"].cursor() as cursor:
+        cursor.execute("SHOW TIME ZONE")
+        return cursor.fetchone()

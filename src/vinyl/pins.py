@@ -98,6 +98,11 @@ def pinned_here(alias: str) -> Any:
     return pinned(alias, asyncio.current_task())
 
 
+def all_pinned() -> list[Any]:
+    """Return the wrappers that this context has pinned, of whichever alias."""
+    return [pin.wrapper for pin in _pins.get().values() if pin.wrapper is not None and not pin.is_inherited]
+
+
 def abandon(alias: str) -> None:
     """Close the connection that this context has pinned for the alias, if any, without waiting."""
     pin = _pins.get().get(alias)

@@ -150,6 +150,10 @@ class Pool(Generic[T]):
         for waiter in self._waiting:
             if not waiter.done():
                 waiter.set_exception(PoolClosed(f"{self.name} was closed while this query waited for a connection."))
+        self.drop_idle()
+
+    def drop_idle(self) -> None:
+        """Close the idle members; who needs one next opens it anew."""
         while self._idle:
             self._drop(self._idle.pop())
 

@@ -19,13 +19,14 @@ from typing import Any, ParamSpec, TypeVar
 
 import django.db
 from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
 from django.db.utils import load_backend
 from django.utils.connection import BaseConnectionHandler
 
 from vinyl import bridge
 from vinyl.conf import pool_options
 from vinyl.errors import BridgeError
-from vinyl.pins import pinned
+from vinyl.pins import all_pinned, pinned
 from vinyl.pool import Member, Pool
 from vinyl.wrappers import Scope, ScopedWrapper, Session, current_scope, wrapper_class_for
 
@@ -85,6 +86,11 @@ class ConnectionSource:
             _inherited.append(member)
         else:
             self.pool.release(member, reusable=reusable)
+
+    def renew(self) -> None:
+        """Forget what was made by the settings as they were. What is in use goes on as it is."""
+        self._spare.clear()
+        self.pool.drop_idle()
 
     def in_thread(self, callback: Callable[[], None]) -> None:
         """Call this in the loop's thread. For finalizers, which run in whichever thread collects the garbage."""
@@ -185,6 +191,22 @@ def source(alias: str) -> ConnectionSource:
 def close_sources(loop: asyncio.AbstractEventLoop) -> None:
     """Close all pools of the loop."""
     _sources(loop).close()
+
+
+def _settings_changed(*, setting: str, **kwargs: Any) -> None:
+    """Follow override_settings() of tests, as Django's connections do."""
+    if setting not in ("TIME_ZONE", "USE_TZ"):
+        return
+    for sources in list(_loops.values()):
+        for source in sources.by_alias.values():
+            source.renew()
+    scope = current_scope()
+    if scope is not None:
+        for wrapper in {*scope.wrappers.values(), *all_pinned()}:
+            wrapper.forget_time_zone()
+
+
+setting_changed.connect(_settings_changed)
 
 
 async def run(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:

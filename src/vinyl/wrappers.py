@@ -87,6 +87,7 @@ class ScopedWrapper:
     autocommit: bool
     closed_in_transaction: bool
     connection: Any
+    ensure_timezone: Callable[[], bool]
     in_atomic_block: bool
     run_and_clear_commit_hooks: Callable[[], None]
     run_commit_hooks_on_set_autocommit_on: bool
@@ -156,6 +157,12 @@ class ScopedWrapper:
 
     def validate_thread_sharing(self) -> None:
         """Tasks own connections here, not threads; see pins.py."""
+
+    def forget_time_zone(self) -> None:
+        """Take the time zone from the settings anew, as Django has its own wrappers do where a test changes them."""
+        for cached in ("timezone", "timezone_name"):
+            vars(self).pop(cached, None)
+        self.ensure_timezone()
 
     # Cursors.
 
