@@ -272,7 +272,7 @@ async def test_a_coroutine_dropped_in_a_transaction_leaves_nothing():
     await assert_pool_is_whole()
 
 
-async def test_a_statement_cancelled_twice_gives_up_its_connection():
+async def test_a_statement_cancelled_again_and_again_leaves_the_pool_whole():
     run = CancelledAt(vinyl.connection.execute("SELECT 1"), 1, 2, 3, 4)
     with pytest.raises(asyncio.CancelledError):
         await asyncio.create_task(_awaited(run))

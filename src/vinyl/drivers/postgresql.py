@@ -26,6 +26,7 @@ from psycopg.adapt import AdaptersMap
 from psycopg.pq import ConnStatus, TransactionStatus
 
 from vinyl.bridge import await_
+from vinyl.drivers.persistence import persist
 from vinyl.errors import OwnershipError
 
 if not is_psycopg3 or tuple(map(int, psycopg.__version__.split(".")[:2])) < (3, 2):
@@ -77,10 +78,11 @@ class Connection(psycopg.Connection[Any]):
 
     async def _end_statement(self, gen: Generator[Any, Any, Any]) -> None:
         """Cancel the running statement on the server and read its result to the end, or close the connection."""
+        deadline = asyncio.get_running_loop().time() + CANCEL_TIMEOUT
+        cancel: Any = psycopg.AsyncConnection.cancel_safe
         try:
-            async with asyncio.timeout(CANCEL_TIMEOUT):
-                await psycopg.AsyncConnection.cancel_safe(self, timeout=CANCEL_TIMEOUT)  # type: ignore[arg-type]
-                await waiting.wait_async(gen, self.pgconn.socket, INTERVAL)
+            await persist(lambda: cancel(self, timeout=CANCEL_TIMEOUT), deadline)
+            await persist(lambda: waiting.wait_async(gen, self.pgconn.socket, INTERVAL), deadline)
         except psycopg.errors.QueryCanceled:
             pass
         except psycopg.Error as error:
@@ -94,7 +96,6 @@ class Connection(psycopg.Connection[Any]):
             )
             self.pgconn.finish()
         except BaseException:
-            # Cancelled a second time, by somebody who will not wait: nothing is known of the statement.
             self.pgconn.finish()
             raise
 

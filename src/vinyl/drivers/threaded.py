@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 from django.db import InterfaceError
 
 from vinyl.bridge import await_
+from vinyl.drivers.persistence import persist
 
 T = TypeVar("T")
 
@@ -114,13 +115,11 @@ class Worker:
         """Interrupt a cancelled call and wait until it has returned, or give the thread up."""
         self._interrupt()
         try:
-            async with asyncio.timeout(CANCEL_TIMEOUT):
-                await job.wait()
+            await persist(job.wait, asyncio.get_running_loop().time() + CANCEL_TIMEOUT)
         except TimeoutError:
             self.usable = False
             logger.warning("A cancelled statement did not end within %g s; its connection is dropped.", CANCEL_TIMEOUT)
         except BaseException:
-            # Cancelled a second time, by somebody who will not wait.
             self.usable = False
             raise
 
