@@ -20,7 +20,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from vinyl.conf import PoolOptions
 from vinyl.errors import PoolClosed, PoolTimeout, TooManyRequests
@@ -289,6 +289,3 @@ class Pool(Generic[T]):
             self._drop(self._idle.popleft())
         if self._idle and self._size > self.options.min_size:
             self._trim_later()
-
-
-AnyPool = Pool[Any]
