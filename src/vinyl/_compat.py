@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from asgiref.sync import markcoroutinefunction
 from django.core import exceptions
-from django.db import DatabaseError
+from django.db import DatabaseError, models
 
 
 class _ObjectNotUpdated(Exception):
@@ -21,6 +21,9 @@ else:
     ObjectNotUpdated = getattr(exceptions, "ObjectNotUpdated", _ObjectNotUpdated)
     # Django 6.1 brought it, below what it was before.
     FieldFetchBlocked = getattr(exceptions, "FieldFetchBlocked", exceptions.FieldError)
+
+# Django 6.1 brought it: the fetch mode that queries for all instances of a result at once.
+FETCH_PEERS: Any = getattr(models, "FETCH_PEERS", None)
 
 _NOT_UPDATED = ("Forced update did not affect any rows.", "Save with update_fields did not affect any rows.")
 

@@ -7,8 +7,7 @@
 None changes anything for code outside of the bridge and outside of vinyl's own operations.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from typing import Any
 
@@ -19,19 +18,19 @@ from django.dispatch import Signal
 from django.utils.connection import BaseConnectionHandler
 
 from vinyl import bridge, scopes
+from vinyl.variables import temporarily
 
 _muted: ContextVar[bool] = ContextVar("vinyl.muted", default=False)
 
 
-@contextmanager
-def muted() -> Iterator[None]:
+def muted() -> AbstractContextManager[None]:
     """Send no model signals in this block, in this context, and let has_listeners() say that there are none."""
-    previous = _muted.get()
-    _muted.set(True)
-    try:
-        yield
-    finally:
-        _muted.set(previous)
+    return temporarily(_muted, True)
+
+
+def unmuted() -> AbstractContextManager[None]:
+    """Send model signals again in this block, for code of the project's that an operation of vinyl's calls."""
+    return temporarily(_muted, False)
 
 
 def _getitem(self: ConnectionHandler, alias: str) -> Any:

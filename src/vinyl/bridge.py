@@ -61,22 +61,55 @@ async def spawn(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
     so; it is not cancelled a second time unless the task is.
     """
     outside = getcurrent()
-    loop = _get_running_loop()
-    inside = Inside(fn, outside)
-    inside.loop = loop
-    inside.storage = None
-    inside.abandoned = False
     if outside.gr_context is None:
         # No context variable was ever set in this thread, and asking for the context is what creates it.
         contextvars.copy_context()
-    inside.gr_context = outside.gr_context
+    inside = _inside(fn, outside.gr_context)
+    passed = _enter(inside, args, kwargs)
+    return await _rest(inside, passed)  # type: ignore[no-any-return]
 
+
+def begin(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> tuple[bool, Any]:
+    """Run `fn` in the bridge at once, as far as it gets without waiting, in a copy of the caller's context.
+
+    Return True and its result, or False and a coroutine that runs the rest and gives the result. The coroutine may be
+    awaited by another task than the one that begins, or never, and beginning needs no event loop.
+    """
+    inside = _inside(fn, contextvars.copy_context())
+    passed = _enter(inside, args, kwargs)
+    if inside.dead:
+        return True, passed
+    return False, _taken_up(inside, passed)
+
+
+async def _taken_up(inside: Inside, passed: Any) -> Any:
+    inside.parent = getcurrent()
+    inside.loop = _get_running_loop()
+    return await _rest(inside, passed)
+
+
+def _inside(fn: Callable[..., Any], context: contextvars.Context | None) -> Inside:
+    inside = Inside(fn, getcurrent())
+    inside.loop = _get_running_loop()
+    inside.storage = None
+    inside.abandoned = False
+    inside.gr_context = context
+    return inside
+
+
+def _enter(inside: Inside, args: Any, kwargs: Any) -> Any:
+    """Start the greenlet; return what it passes out to be awaited, or its result."""
+    loop = inside.loop
     _set_running_loop(None)
     try:
-        passed: Any = inside.switch(*args, **kwargs)
+        return inside.switch(*args, **kwargs)
     finally:
         _set_running_loop(loop)
 
+
+async def _rest(inside: Inside, passed: Any) -> Any:
+    """Await what the greenlet passes out, until it ends."""
+    loop = inside.loop
     while not inside.dead:
         error = None
         try:
@@ -97,7 +130,7 @@ async def spawn(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
     if isinstance(passed, GreenletExit):
         # The greenlet library returns this one exception instead of raising it.
         raise passed
-    return passed  # type: ignore[no-any-return]
+    return passed
 
 
 def await_(awaitable: Awaitable[T]) -> T:

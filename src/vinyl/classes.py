@@ -4,7 +4,8 @@ A *vinyl class* of a model M is a Python subclass of M that no registry of Djang
 `_meta`, methods, properties and exceptions are M's. It is made when it is first needed, and once.
 
 This module only keeps them. It must not know how one is made, since that takes all of vinyl: the managers, who know the
-parts, set `make`. So loading and relations can ask for the class of a model without knowing managers.
+parts, set `make` and `manager_class`. So loading and relations can ask for the class of a model without knowing
+managers.
 """
 
 from collections.abc import Callable
@@ -20,6 +21,8 @@ def _make_too_early(model: ModelClass) -> ModelClass:
 
 
 make: Callable[[ModelClass], ModelClass] = _make_too_early
+# The class VinylManager, for as_manager().
+manager_class: Any = None
 
 
 def class_of(model: ModelClass) -> ModelClass:

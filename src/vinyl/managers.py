@@ -162,3 +162,4 @@ def _default_class(model: type[Model]) -> type[Any]:
 
 
 classes.make = _default_class
+classes.manager_class = VinylManager

@@ -12,8 +12,8 @@ This module knows the bridge, but neither Django nor databases. Faces ask `curre
 import enum
 import functools
 import inspect
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from types import MethodType
 from typing import Any, Generic, ParamSpec, TypeVar
@@ -21,6 +21,7 @@ from typing import Any, Generic, ParamSpec, TypeVar
 from vinyl import bridge
 from vinyl._compat import COROUTINE_MARK, COROUTINE_MARK_VALUE
 from vinyl.errors import ModeError
+from vinyl.variables import temporarily
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -52,30 +53,19 @@ def is_async() -> bool:
     return current() is Mode.ASYNC
 
 
-@contextmanager
-def async_mode() -> Iterator[None]:
+def async_mode() -> AbstractContextManager[None]:
     """Use the async mode within this block, in this context only (a thread, or a task and those it starts)."""
-    with using(Mode.ASYNC):
-        yield
+    return using(Mode.ASYNC)
 
 
-@contextmanager
-def sync_mode() -> Iterator[None]:
+def sync_mode() -> AbstractContextManager[None]:
     """Use the sync mode within this block, in this context only (a thread, or a task and those it starts)."""
-    with using(Mode.SYNC):
-        yield
+    return using(Mode.SYNC)
 
 
-@contextmanager
-def using(mode: Mode) -> Iterator[None]:
+def using(mode: Mode) -> AbstractContextManager[None]:
     """Use `mode` within this block, in this context only."""
-    previous = _context.get()
-    _context.set(mode)
-    try:
-        yield
-    finally:
-        # Not reset(token): the block may end in another context than it began in, as in asynchronous generators.
-        _context.set(previous)
+    return temporarily(_context, mode)
 
 
 def current() -> Mode:

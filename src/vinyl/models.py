@@ -23,19 +23,14 @@ from vinyl.content_types import have_at_hand
 from vinyl.dispatch import always_awaited, dispatch
 from vinyl.errors import UnloadedAttribute, UnsupportedOperation
 from vinyl.mode import finish, portable
+from vinyl.variables import temporarily
 
 _django_saves: ContextVar[bool] = ContextVar("vinyl.django_saves", default=False)
 
 
-@contextmanager
-def saves_by_django() -> Iterator[None]:
+def saves_by_django() -> AbstractContextManager[None]:
     """Let Django's code call save() in this block: QuerySet.create() and its like make instances and save them."""
-    previous = _django_saves.get()
-    _django_saves.set(True)
-    try:
-        yield
-    finally:
-        _django_saves.set(previous)
+    return temporarily(_django_saves, True)
 
 
 class VinylModel:

@@ -20,6 +20,7 @@ from django.db.transaction import TransactionManagementError
 
 from vinyl import bridge
 from vinyl.errors import OwnershipError
+from vinyl.variables import temporarily
 
 
 class Pinned(Protocol):
@@ -98,6 +99,11 @@ def pinned_here(alias: str) -> Any:
     return pinned(alias, asyncio.current_task())
 
 
+def all_pins() -> Mapping[str, Pin]:
+    """Return the pins of this context: the same object as long as none is set or ended."""
+    return _pins.get()
+
+
 def all_pinned() -> list[Any]:
     """Return the wrappers that this context has pinned, of whichever alias."""
     return [pin.wrapper for pin in _pins.get().values() if pin.wrapper is not None and not pin.is_inherited]
@@ -160,12 +166,9 @@ class Entered:
 @contextmanager
 def execute_wrapper(alias: str, wrapper: Callable[..., Any]) -> Iterator[None]:
     """Apply `wrapper` around the execution of each query on the alias, in this context only."""
-    previous = _execute_wrappers.get()
-    _execute_wrappers.set({**previous, alias: (*previous.get(alias, ()), wrapper)})
-    try:
+    outer = _execute_wrappers.get()
+    with temporarily(_execute_wrappers, {**outer, alias: (*outer.get(alias, ()), wrapper)}):
         yield
-    finally:
-        _execute_wrappers.set(previous)
 
 
 def execute_wrappers(alias: str) -> list[Any]:

@@ -1,30 +1,36 @@
 """VinylQuerySet: Django's QuerySet, all of it, whose queries are awaited in the async mode.
 
 Building a query is Django's. What queries (`get`, `count`, `update`, …) is Django's too, as one operation in the
-caller's mode. Python's syntax that would query but cannot wait raises ImplicitQuery, which names the form that can;
-once the queryset was awaited it works, since the result is cached as in Django.
+caller's mode. Loading and Python's syntax are explained in results.py, methods of the project's own in methods.py.
 
 The SQL machinery below sees the Django model (`query.model`); instances are of the vinyl class (`queryset.model`).
 """
 
 import functools
-from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator
+import inspect
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
-from itertools import islice
 from typing import Any
 
 from django.db.models import Prefetch, QuerySet
 from django.db.models import prefetch_related_objects as django_prefetch_related_objects
-from django.db.models.query import ModelIterable
+from django.db.models.query import ModelIterable, RawQuerySet
 
+from vinyl import _compat, classes
 from vinyl._install import muted
 from vinyl.classes import class_of
-from vinyl.dispatch import always_awaited, dispatch, require_async
-from vinyl.errors import ImplicitQuery
+from vinyl.content_types import have_at_hand
+from vinyl.dispatch import always_awaited, dispatch
+from vinyl.errors import UnsupportedOperation
 from vinyl.loading import VinylModelIterable
+from vinyl.methods import in_each_mode, own_methods
 from vinyl.mode import Mode, current
 from vinyl.models import saves_by_django
+from vinyl.results import Results, Stream
+
+# Django's default for iterator().
+CHUNK_SIZE = 2000
 
 Block = Callable[[], AbstractContextManager[None]]
 
@@ -54,19 +60,27 @@ def _in_block(block: Block, method: Callable[..., Any], args: Any, kwargs: Any) 
         return method(*args, **kwargs)
 
 
-class VinylQuerySet(QuerySet[Any, Any]):
+class VinylQuerySet(Results, QuerySet[Any, Any]):
     """See the module's docstring, and https://docs.djangoproject.com/en/stable/ref/models/querysets/."""
 
     # The class of Django's, or of the project's, that this one stands before.
     django_class: type[QuerySet[Any, Any]] = QuerySet
-    # Of Django's QuerySet.
-    _prefetch_done: bool
-    _prefetch_related_lookups: tuple[Any, ...]
 
     def __init__(self, model: Any = None, query: Any = None, using: str | None = None, hints: Any = None) -> None:
         super().__init__(model, query, using, hints)
         if self._iterable_class is ModelIterable:
             self._iterable_class = VinylModelIterable
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for name, value in list(vars(cls).items()):
+            if inspect.isfunction(value) and not name.startswith("_"):
+                setattr(cls, name, in_each_mode(value))
+
+    @classmethod
+    def as_manager(cls) -> Any:
+        """Return a VinylManager with the methods of this queryset class: `vinyl = BookQuerySet.as_manager()`."""
+        return classes.manager_class.from_queryset(cls)()
 
     # One object or value.
     get = _operation("get")
@@ -128,32 +142,32 @@ class VinylQuerySet(QuerySet[Any, Any]):
         """As Django's; the querysets of Prefetch objects give instances of vinyl classes too."""
         return super().prefetch_related(*_vinyl_lookups(lookups))
 
-    # Loading.
+    def raw(self, raw_query: Any, params: Any = (), translations: Any = None, using: str | None = None) -> Any:
+        """As Django's: a queryset by SQL, which is awaited in the async mode and gives instances of the vinyl class."""
+        queryset: Any = super().raw(raw_query, params, translations, using)
+        queryset.__class__ = VinylRawQuerySet
+        return queryset
 
-    def __await__(self) -> Generator[Any, Any, list[Any]]:
-        """Load the queryset unless it is loaded, and give the list of its results."""
-        require_async("await queryset", "list(queryset)")
-        return self._loaded().__await__()
+    def fetch_mode(self, fetch_mode: Any) -> Any:
+        """Refuse Django's FETCH_PEERS; the other modes change nothing, since vinyl never queries behind an attribute."""
+        if fetch_mode is _compat.FETCH_PEERS:
+            raise UnsupportedOperation(
+                f"{self.model._meta.object_name} cannot fetch peers behind an attribute, where vinyl never queries. Add "
+                "select_related() or prefetch_related() to the query, or call vinyl.prefetch_related_objects() with "
+                "the instances that are there already."
+            )
+        return self._chain()  # type: ignore[attr-defined]
 
-    async def _loaded(self) -> list[Any]:
-        if not self._is_loaded:
-            await dispatch(self._fetch_all)
-        return list(self._result_cache or ())
-
-    async def __aiter__(self) -> AsyncIterator[Any]:
-        """Load the queryset, as `await` does, then iterate over its results."""
-        require_async("async for … in queryset", "for … in queryset")
-        for result in await self._loaded():
-            yield result
+    # Streaming.
 
     def iterator(self, chunk_size: int | None = None) -> Any:
         """Iterate over the results without keeping them: with `async for` in the async mode, `for` in the sync mode."""
         iterator = super().iterator(chunk_size)
-        return iterator if current() is Mode.SYNC else _stream(iterator, chunk_size or 2000)
+        return iterator if current() is Mode.SYNC else Stream(iterator, chunk_size or CHUNK_SIZE)
 
-    def aiterator(self, chunk_size: int = 2000) -> AsyncIterator[Any]:
+    def aiterator(self, chunk_size: int = CHUNK_SIZE) -> Stream:
         """As iterator(), for `async for` in each mode."""
-        return _stream(super().iterator(chunk_size), chunk_size)
+        return Stream(super().iterator(chunk_size), chunk_size)
 
     # Combining. Of slices Django makes a queryset by the model's base manager.
 
@@ -162,36 +176,6 @@ class VinylQuerySet(QuerySet[Any, Any]):
 
     def __xor__(self, other: Any) -> Any:
         return as_vinyl(super().__xor__(other))
-
-    # What cannot wait. Each asks for a loaded queryset in the async mode, or is Django's.
-
-    @property
-    def _is_loaded(self) -> bool:
-        return self._result_cache is not None and (self._prefetch_done or not self._prefetch_related_lookups)
-
-    def _require_loaded(self, form: str, awaitable: str) -> None:
-        if not self._is_loaded and current() is not Mode.SYNC:
-            name = self.model._meta.object_name if self.model is not None else "the model"
-            raise ImplicitQuery(
-                f"{form} would query {name} implicitly, which cannot be done in the async mode. Use {awaitable}; or "
-                "`await` the queryset before, which keeps its result."
-            )
-
-    def _fetch_all(self) -> None:
-        self._require_loaded("This", "`await queryset`")
-        super()._fetch_all()
-
-    def __iter__(self) -> Iterator[Any]:
-        self._require_loaded("Iterating over a queryset", "`async for … in queryset` or `for … in await queryset`")
-        return super().__iter__()
-
-    def __len__(self) -> int:
-        self._require_loaded("len() of a queryset", "`await queryset.count()` or `len(await queryset)`")
-        return super().__len__()
-
-    def __bool__(self) -> bool:
-        self._require_loaded("The truth value of a queryset", "`await queryset.exists()`")
-        return super().__bool__()
 
     def __getitem__(self, k: Any) -> Any:
         """Give a slice as a queryset, and a result by its index: awaited in the async mode, `await queryset[3]`."""
@@ -205,7 +189,9 @@ class VinylQuerySet(QuerySet[Any, Any]):
         return super().__getstate__()
 
     def __reduce__(self) -> Any:
-        return _unpickled, (self.django_class,), self.__getstate__()
+        # The classes that queryset_class() makes cannot be found by their names.
+        named = self.django_class if "django_class" in vars(type(self)) else type(self)
+        return _unpickled, (named,), self.__getstate__()
 
     def __repr__(self) -> str:
         """Show the results of a loaded queryset; never query."""
@@ -215,16 +201,33 @@ class VinylQuerySet(QuerySet[Any, Any]):
         return f"<{type(self).__name__} of {label}, not loaded>"
 
 
-async def _stream(iterator: Iterator[Any], chunk_size: int) -> AsyncIterator[Any]:
-    """Give the results of a synchronous iterator, which is advanced a chunk at a time in the bridge."""
-    try:
-        while chunk := await always_awaited(lambda: list(islice(iterator, chunk_size))):
-            for result in chunk:
-                yield result
-    finally:
-        close = getattr(iterator, "close", None)
-        if close is not None:
-            await always_awaited(close)
+class VinylRawQuerySet(Results, RawQuerySet):  # type: ignore[type-arg]
+    """What raw() gives. https://docs.djangoproject.com/en/stable/topics/db/sql/"""
+
+    def prefetch_related(self, *lookups: Any) -> Any:
+        """As that of other querysets."""
+        return super().prefetch_related(*_vinyl_lookups(lookups))
+
+    def using(self, alias: str | None) -> Any:
+        """Return this query for another database."""
+        queryset: Any = super().using(alias)
+        queryset.__class__ = VinylRawQuerySet
+        return queryset
+
+    def iterator(self) -> Any:
+        """Iterate over the results without keeping them: with `async for` in the async mode, `for` in the sync mode."""
+        iterator = self._instances()
+        return iterator if current() is Mode.SYNC else Stream(iterator, CHUNK_SIZE)
+
+    def _instances(self) -> Iterator[Any]:
+        have_at_hand(self.model, self.db)
+        yield from super().iterator()
+
+    def __getitem__(self, k: Any) -> Any:
+        """Give a result, or a list of them, as Django's: awaited in the async mode."""
+        if self._is_loaded:
+            return super().__getitem__(k)
+        return dispatch(super().__getitem__, k)
 
 
 @cache
@@ -234,10 +237,10 @@ def queryset_class(django_class: Any) -> Any:
         return django_class
     if django_class is QuerySet:
         return VinylQuerySet
-    name = f"Vinyl{django_class.__name__}"
-    return type(
-        name, (VinylQuerySet, django_class), {"django_class": django_class, "__module__": django_class.__module__}
-    )
+    operations = vars(VinylQuerySet)
+    own = {name: method for name, method in own_methods(django_class, QuerySet).items() if name not in operations}
+    namespace = {**own, "django_class": django_class, "__module__": django_class.__module__}
+    return type(f"Vinyl{django_class.__name__}", (VinylQuerySet, django_class), namespace)
 
 
 def _unpickled(django_class: type[QuerySet[Any, Any]]) -> Any:
@@ -274,9 +277,12 @@ def _vinyl_lookups(lookups: tuple[Any, ...]) -> list[Any]:
 
 
 def _vinyl_lookup(lookup: Any) -> Any:
-    if lookup.queryset is None or isinstance(lookup.queryset, VinylQuerySet):
-        return lookup
     # Not copy.copy(): Prefetch pickles, and so copies, by evaluating its queryset.
-    copied = object.__new__(type(lookup))
-    vars(copied).update(vars(lookup), queryset=as_vinyl(lookup.queryset._chain()))
+    copied: Any = object.__new__(type(lookup))
+    vars(copied).update(vars(lookup))
+    if lookup.queryset is not None:
+        copied.queryset = as_vinyl(lookup.queryset._chain())
+    # Those of GenericPrefetch.
+    if hasattr(lookup, "querysets"):
+        copied.querysets = [as_vinyl(queryset._chain()) for queryset in lookup.querysets]
     return copied

@@ -13,7 +13,7 @@ import asyncio
 import os
 import threading
 from collections import deque
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Generator
 from dataclasses import replace
 from typing import Any, ParamSpec, TypeVar
 
@@ -25,8 +25,8 @@ from django.utils.connection import BaseConnectionHandler
 
 from vinyl import bridge
 from vinyl.conf import pool_options
-from vinyl.errors import BridgeError
-from vinyl.pins import all_pinned, pinned
+from vinyl.errors import BridgeError, ModeError
+from vinyl.pins import all_pinned, all_pins, pinned
 from vinyl.pool import Member, Pool
 from vinyl.wrappers import Scope, ScopedWrapper, Session, current_scope, wrapper_class_for
 
@@ -46,7 +46,7 @@ class ConnectionSource:
             )
         self.alias = alias
         self.settings = settings
-        self.wrapper_class = wrapper_class_for(load_backend(settings["ENGINE"]).DatabaseWrapper)
+        self.wrapper_class = _wrapper_class(alias)
         driver = self.wrapper_class.driver
         self.queries_log: deque[Any] = deque(maxlen=9000)
         options = pool_options(alias, settings)
@@ -78,7 +78,16 @@ class ConnectionSource:
 
     def borrow(self) -> Member[Session]:
         """Inside the bridge: lend a session, waiting for one where that is needed."""
-        return self.pool.take() or bridge.await_(self.pool.acquire())
+        while True:
+            member = self.pool.take() or bridge.await_(self.pool.acquire())
+            is_ready = False
+            try:
+                is_ready = self.wrapper_class.driver.catch_up(member.value.connection)
+            finally:
+                if not is_ready:
+                    self.pool.release(member, reusable=False)
+            if is_ready:
+                return member
 
     def give_back(self, member: Member[Session], *, reusable: bool) -> None:
         if self.inherited:
@@ -121,6 +130,10 @@ class ConnectionSource:
         wrapper.source = source
         wrapper.queries_log = self.queries_log
         return wrapper  # type: ignore[no-any-return]
+
+
+def _wrapper_class(alias: str) -> type[ScopedWrapper]:
+    return wrapper_class_for(load_backend(django.db.connections.settings[alias]["ENGINE"]).DatabaseWrapper)
 
 
 class _Sources:
@@ -220,10 +233,49 @@ async def run(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
     return await bridge.spawn(_in_scope, fn, args, kwargs)
 
 
-def _in_scope(fn: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:
+def begin(fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> tuple[bool, Any]:
+    """Run `fn` as run() does, but at once and without an event loop, until it would use a connection.
+
+    Return True and its result if it never does, else False and a coroutine that runs the rest and gives the result.
+    """
+    has_ended, result = bridge.begin(_in_scope, fn, args, kwargs, before_first_use=_pause)
+    return (True, result) if has_ended else (False, _taken_up(result, all_pins()))
+
+
+async def _taken_up(rest: Any, pins_at_begin: object) -> Any:
+    if all_pins() is not pins_at_begin:
+        rest.close()
+        raise ModeError(
+            "The call was made outside of the transaction or hold in which it is awaited, or the other way round. Call "
+            "and await it in one place."
+        )
+    await _sources(asyncio.get_running_loop()).tie_to_loop()
+    return await rest
+
+
+class _Pause:
+    """What there is to await where begin() pauses: nothing."""
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        yield from ()
+
+
+def _pause(wrapper: ScopedWrapper) -> None:
+    bridge.await_(_Pause())
+    if wrapper.source is None:
+        # It was made without a loop, and is taken up in one.
+        wrapper.source = _sources_here().get(wrapper.alias)
+
+
+def _in_scope(
+    fn: Callable[..., T],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    before_first_use: Callable[[ScopedWrapper], None] | None = None,
+) -> T:
     inside = bridge.current()
     assert inside is not None
-    scope = inside.storage = Scope()
+    scope = inside.storage = Scope(before_first_use)
     try:
         result = fn(*args, **kwargs)
     except BaseException:
@@ -236,16 +288,31 @@ def _in_scope(fn: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any
 def scoped(alias: str) -> ScopedWrapper:
     """Inside the bridge: return the wrapper of this scope for the alias."""
     inside, scope = bridge.current(), current_scope()
-    if inside is None or scope is None or inside.loop is None:
-        raise BridgeError(
-            "The database was used in the bridge, but not in a scope of vinyl's, or without an event loop. Use "
-            "`await vinyl.run(function)` rather than spawn()."
-        )
+    if inside is None or scope is None:
+        raise _no_scope()
     wrapper = pinned(alias, inside.task) or scope.wrappers.get(alias)
     if wrapper is None:
-        wrapper = scope.wrappers[alias] = _sources(inside.loop).get(alias).wrapper()
+        if inside.loop is None and scope.before_first_use is not None:
+            wrapper = _wrapper_class(alias)(django.db.connections.settings[alias], alias)  # type: ignore[call-arg]
+        else:
+            wrapper = _sources_here().get(alias).wrapper()
+        scope.wrappers[alias] = wrapper
         wrapper.scope = scope
     return wrapper
+
+
+def _sources_here() -> _Sources:
+    inside = bridge.current()
+    if inside is None or inside.loop is None:
+        raise _no_scope()
+    return _sources(inside.loop)
+
+
+def _no_scope() -> BridgeError:
+    return BridgeError(
+        "The database was used in the bridge, but not in a scope of vinyl's, or without an event loop. Use "
+        "`await vinyl.run(function)` rather than spawn()."
+    )
 
 
 def plain(alias: str) -> Any:

@@ -16,12 +16,12 @@ Protocol. A wrapper belongs to one scope: one run of the bridge, or, while it is
   does all it always does (time zone, role, init_command, connection_created).
 """
 
-from collections.abc import Callable, Iterator, MutableSequence
-from contextlib import contextmanager
+from collections.abc import Callable, MutableSequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any, Protocol
-from weakref import WeakSet
+from weakref import WeakSet, ref
 
 from django.db import ProgrammingError
 
@@ -53,10 +53,12 @@ class Source(Protocol):
 class Scope:
     """What one run of the bridge has taken: its wrappers, and the cursors that it has opened."""
 
-    __slots__ = ("_cursors", "wrappers")
+    __slots__ = ("_cursors", "before_first_use", "wrappers")
 
-    def __init__(self) -> None:
+    def __init__(self, before_first_use: "Callable[[ScopedWrapper], None] | None" = None) -> None:
         self.wrappers: dict[str, ScopedWrapper] = {}
+        # Called once, before a connection is used for the first time.
+        self.before_first_use = before_first_use
         self._cursors: WeakSet[_OpenCursor] = WeakSet()
 
     def opened(self, cursor: "_OpenCursor") -> None:
@@ -111,14 +113,16 @@ class ScopedWrapper:
     def execute_wrappers(self, value: object) -> None:
         """Django's wrapper starts with an empty list, which would be shared by all who borrow this one in turn."""
 
-    @contextmanager
-    def execute_wrapper(self, wrapper: Callable[..., Any]) -> Iterator[None]:
-        with pins.execute_wrapper(self.alias, wrapper):
-            yield
+    def execute_wrapper(self, wrapper: Callable[..., Any]) -> AbstractContextManager[None]:
+        return pins.execute_wrapper(self.alias, wrapper)
 
     # Connecting. The pool decides when a connection is opened, checked or replaced; Django's wrapper asks for one.
 
     def ensure_connection(self) -> None:
+        scope = current_scope()
+        if scope is not None and scope.before_first_use is not None:
+            before, scope.before_first_use = scope.before_first_use, None
+            before(self)
         if self.source is None:
             super().ensure_connection()  # type: ignore[misc]
         elif self.connection is None:
@@ -173,11 +177,11 @@ class ScopedWrapper:
         except BaseException:
             self.cursor_closed()
             raise
-        opened = _OpenCursor(self, cursor.cursor)
+        inside = bridge.current()
+        opened = _OpenCursor(self, cursor.cursor, None if inside is None else inside.task)
         cursor.close = opened.close
-        scope = current_scope()
-        if scope is not None:
-            scope.opened(opened)
+        if inside is not None and inside.storage is not None:
+            inside.storage.opened(opened)
         return cursor
 
     def cursor_closed(self, *, cleanly: bool = True) -> None:
@@ -329,19 +333,28 @@ class ScopedWrapper:
 class _OpenCursor:
     """Tells the wrapper, once, when a cursor is closed: by its user, by the scope, or by the garbage collector."""
 
-    __slots__ = ("__weakref__", "_cursor", "_wrapper")
+    __slots__ = ("__weakref__", "_cursor", "_opener", "_wrapper")
 
-    def __init__(self, wrapper: ScopedWrapper, cursor: Any) -> None:
+    def __init__(self, wrapper: ScopedWrapper, cursor: Any, opener: Any) -> None:
         self._wrapper: ScopedWrapper | None = wrapper
         self._cursor = cursor
+        # The task, by a weak reference as in pins.py.
+        self._opener = None if opener is None else ref(opener)
 
     def close(self) -> None:
-        wrapper, self._wrapper = self._wrapper, None
+        inside = bridge.current()
+        wrapper = self._wrapper
+        if wrapper is None:
+            return
+        if inside is None or self._opener is None or self._opener() is not inside.task:
+            # A generator that reads from it is being dropped, wherever that happens to be. It cannot wait there.
+            self._drop_in_thread()
+            return
+        self._wrapper = None
         try:
             self._cursor.close()
         finally:
-            if wrapper is not None:
-                wrapper.cursor_closed()
+            wrapper.cursor_closed()
 
     def drop(self) -> None:
         """Close without waiting."""
@@ -349,10 +362,12 @@ class _OpenCursor:
         if wrapper is not None:
             wrapper.cursor_closed(cleanly=wrapper.driver.drop_cursor(self._cursor))
 
-    def __del__(self) -> None:
+    def _drop_in_thread(self) -> None:
         wrapper, self._wrapper = self._wrapper, None
         if wrapper is not None and wrapper.source is not None:
-            wrapper.source.in_thread(_OpenCursor(wrapper, self._cursor).drop)
+            wrapper.source.in_thread(_OpenCursor(wrapper, self._cursor, None).drop)
+
+    __del__ = _drop_in_thread
 
 
 @cache

@@ -8,9 +8,11 @@ A driver is a module with the differences of one kind of connection, and nothing
     is_alive(connection)    whether an idle connection is still connected, as far as can be told without waiting
     terminate(connection)   close at once, without waiting, in any state, more than once
     drop_cursor(cursor)     close a cursor without waiting; False if it leaves something behind on the server
+    catch_up(connection)    in the bridge, before an idle connection is used again: wait for what was not waited for
+                            when it was given back; False if the connection has broken meanwhile
 
-All but the mixin may be called outside of the bridge. Nothing is imported before the first
-connection of its kind is needed.
+All but the mixin and catch_up() may be called outside of the bridge. Nothing is imported before the first connection of
+its kind is needed.
 """
 
 from importlib import import_module
@@ -35,6 +37,9 @@ class Driver(Protocol):
 
     @staticmethod
     def drop_cursor(cursor: Any) -> bool: ...
+
+    @staticmethod
+    def catch_up(connection: Any) -> bool: ...
 
 
 def driver_for(wrapper_class: type) -> Driver:

@@ -21,7 +21,7 @@ from typing import Any
 import psycopg
 from django.core.exceptions import ImproperlyConfigured
 from django.db.backends.postgresql.psycopg_any import is_psycopg3
-from psycopg import waiting
+from psycopg import generators, sql, waiting
 from psycopg.adapt import AdaptersMap
 from psycopg.pq import ConnStatus, TransactionStatus
 
@@ -48,6 +48,8 @@ class Connection(psycopg.Connection[Any]):
 
     # psycopg warns about connections that were deleted while open, unless they have a pool. These have one, of vinyl's.
     _pool = None
+    # Whether the answer to a request that drop_cursor() has sent is still to be read.
+    has_answer_to_come = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -75,6 +77,11 @@ class Connection(psycopg.Connection[Any]):
             if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
                 await self._end_statement(gen)
             raise
+
+    def read_answer(self) -> None:
+        """Read the answer to the request that drop_cursor() has sent."""
+        self.wait(generators.fetch_many(self.pgconn))
+        self.has_answer_to_come = False
 
     async def _end_statement(self, gen: Generator[Any, Any, Any]) -> None:
         """Cancel the running statement on the server and read its result to the end, or close the connection."""
@@ -164,8 +171,9 @@ class Wrapper:
 
 def is_idle(connection: Connection) -> bool:
     """Tell whether the connection is open, in autocommit, outside of a transaction, and nothing runs on it."""
+    status = connection.pgconn.transaction_status
     return (
-        connection.pgconn.transaction_status == TransactionStatus.IDLE
+        (status == TransactionStatus.IDLE or (connection.has_answer_to_come and status == TransactionStatus.ACTIVE))
         and connection.autocommit
         and connection._pipeline is None
     )
@@ -179,6 +187,8 @@ def is_alive(connection: Connection) -> bool:
     """
     if connection.pgconn.status != ConnStatus.OK:
         return False
+    if connection.has_answer_to_come:
+        return True
     poll = select.poll()
     poll.register(connection.pgconn.socket, select.POLLIN | select.POLLPRI)
     return not poll.poll(0)
@@ -190,8 +200,35 @@ def terminate(connection: Connection) -> None:
 
 
 def drop_cursor(cursor: Any) -> bool:
-    """Close a cursor of the client's; one of the server's is closed with its connection only."""
-    if isinstance(cursor, psycopg.ServerCursor):
-        return cursor.closed
-    cursor.close()
+    """Close a cursor; for one of the server's, send the request to close it and leave the answer to catch_up()."""
+    is_done = not isinstance(cursor, psycopg.ServerCursor) or cursor.closed or _request_close(cursor)
+    # The client's part only: that of ServerCursor would wait.
+    psycopg.Cursor.close(cursor)
+    return is_done
+
+
+def _request_close(cursor: "psycopg.ServerCursor[Any]") -> bool:
+    connection: Any = cursor.connection
+    status = connection.pgconn.transaction_status
+    if status in (TransactionStatus.INTRANS, TransactionStatus.INERROR) and not cursor.withhold:
+        # It ends with its transaction.
+        return True
+    if status != TransactionStatus.IDLE:
+        return False
+    try:
+        connection.pgconn.send_query(sql.SQL("CLOSE {}").format(sql.Identifier(cursor.name)).as_bytes(connection))
+        connection.has_answer_to_come = True
+        # It fits into the socket's buffer, unless the server has not read for long.
+        return bool(connection.pgconn.flush() == 0)
+    except psycopg.Error:
+        return False
+
+
+def catch_up(connection: Connection) -> bool:
+    """Read the answer to the request of drop_cursor(), if there was one."""
+    if connection.has_answer_to_come:
+        try:
+            connection.read_answer()
+        except psycopg.Error:
+            return False
     return True
