@@ -13,7 +13,7 @@
 These are the public names. Importing them loads no database driver and no model.
 """
 
-from vinyl import transaction
+from vinyl import checks, transaction
 from vinyl._install import install
 from vinyl.dispatch import always_awaited as run
 from vinyl.errors import (
@@ -32,7 +32,7 @@ from vinyl.errors import (
 )
 from vinyl.managers import VinylManager, manager
 from vinyl.mode import async_mode, is_async, portable, set_async, sync_mode
-from vinyl.models import VinylModel
+from vinyl.models import VinylModel, delete, insert, load, refresh, update
 from vinyl.queryset import VinylQuerySet, prefetch_related_objects
 from vinyl.sql import close, connection, connections
 
@@ -56,14 +56,20 @@ __all__ = [
     "close",
     "connection",
     "connections",
+    "delete",
+    "insert",
     "is_async",
+    "load",
     "manager",
     "portable",
     "prefetch_related_objects",
+    "refresh",
     "run",
     "set_async",
     "sync_mode",
     "transaction",
+    "update",
 ]
 
 install()
+checks.register()

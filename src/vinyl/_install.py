@@ -1,7 +1,8 @@
 """Every change that vinyl makes to Django: each named, small, reversible, and tested by a canary.
 
     route_connections   django.db.connections[alias] is the scope's wrapper inside the bridge
-    mute_signals        model signals are not sent by vinyl's own operations, nor with a vinyl class as the sender
+    mute_signals        model signals are not sent by vinyl's own operations, nor with a vinyl class as the sender,
+                        but to the model's own fields
     route_models        database routers are asked about the Django model of a vinyl class
 
 None changes anything for code outside of the bridge and outside of vinyl's own operations.
@@ -12,6 +13,7 @@ from contextvars import ContextVar
 from typing import Any
 
 import django.db
+from django.db.models import Field
 from django.db.models.signals import ModelSignal
 from django.db.utils import ConnectionHandler, ConnectionRouter
 from django.dispatch import Signal
@@ -39,11 +41,19 @@ def _getitem(self: ConnectionHandler, alias: str) -> Any:
     return BaseConnectionHandler.__getitem__(self, alias)
 
 
-def _send(self: Signal, sender: Any, **named: Any) -> list[Any]:
-    # Receivers of all senders would get the vinyl class as the sender of pre_init and post_init.
-    if not self.receivers or _muted.get() or getattr(sender, "is_vinyl_class", False):
+def _send(self: Any, sender: Any, **named: Any) -> list[Any]:
+    if not self.receivers or _muted.get():
         return []
+    if getattr(sender, "is_vinyl_class", False):
+        # Making an instance, which nobody is told but the fields that have connected a method of their own, as
+        # ImageField does to find its dimensions: this is how they work.
+        own = [receiver for receiver in self._live_receivers(sender._meta.model)[0] if _is_of_a_field(receiver)]
+        return [(receiver, receiver(signal=self, sender=sender, **named)) for receiver in own]
     return Signal.send(self, sender, **named)
+
+
+def _is_of_a_field(receiver: Any) -> bool:
+    return isinstance(getattr(receiver, "__self__", None), Field)
 
 
 def _has_listeners(self: Signal, sender: Any = None) -> bool:

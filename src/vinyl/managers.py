@@ -7,6 +7,7 @@ below an abstract base, each multi-table child and each proxy gets a manager of 
 
 import copy
 import copyreg
+import inspect
 from functools import cache, cached_property
 from typing import Any, Self
 
@@ -17,8 +18,9 @@ from django.db.models.manager import BaseManager
 
 from vinyl import classes, relations
 from vinyl.errors import NotUpdated
-from vinyl.models import VinylModel
-from vinyl.queryset import VinylQuerySet, queryset_class
+from vinyl.methods import in_each_mode
+from vinyl.models import VinylModel, kept_by_the_model
+from vinyl.queryset import VinylQuerySet, as_vinyl, queryset_class
 
 
 class VinylManager(BaseManager.from_queryset(VinylQuerySet)):  # type: ignore[misc]
@@ -39,7 +41,14 @@ class VinylManager(BaseManager.from_queryset(VinylQuerySet)):  # type: ignore[mi
                 f"VinylManager(model=…) takes a subclass of vinyl.VinylModel, not {model!r}. The Django model is the "
                 "one that the manager stands on."
             )
-        self._instance_base = model or VinylModel
+        self.instance_base = model or VinylModel
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for name, value in list(vars(cls).items()):
+            hands_on = getattr(value, "__wrapped__", None) is getattr(cls._queryset_class, name, cls)
+            if inspect.isfunction(value) and not (name.startswith("_") or hasattr(BaseManager, name) or hands_on):
+                setattr(cls, name, in_each_mode(value))
 
     @classmethod
     def from_queryset(cls, queryset_class_: type[QuerySet[Any]], class_name: str | None = None) -> type[Self]:
@@ -66,7 +75,7 @@ class VinylManager(BaseManager.from_queryset(VinylQuerySet)):  # type: ignore[mi
     @cached_property
     def vinyl_class(self) -> type[Any]:
         """The class of the instances: a subclass of the model that has VinylModel's methods."""
-        return make_class(self.model, self._instance_base)  # type: ignore[arg-type]
+        return make_class(self.model, self.instance_base)  # type: ignore[arg-type]
 
     def __call__(self, /, *args: Any, **values: Any) -> Any:
         """Make an instance, as calling the model does. `await instance.insert()` writes it."""
@@ -75,6 +84,15 @@ class VinylManager(BaseManager.from_queryset(VinylQuerySet)):  # type: ignore[mi
     def get_queryset(self) -> Any:
         """Return a new queryset. Subclasses may override it to filter what the manager gives, as in Django."""
         return self._queryset_class(self.vinyl_class, sql.Query(self.model), self._db, self._hints)
+
+
+class Undeclared(VinylManager):
+    """The manager of a model that declares none: gives what the model's default manager gives."""
+
+    def get_queryset(self) -> Any:
+        django_manager = copy.copy(self.model._default_manager)
+        django_manager._db, django_manager._hints = self._db, self._hints
+        return as_vinyl(django_manager.get_queryset())
 
 
 class VinylManagerDescriptor:
@@ -105,7 +123,8 @@ class VinylManagerDescriptor:
 def manager(model: type[Model]) -> VinylManager:
     """Return the manager of a model: the first VinylManager it declares or inherits, else one of its own.
 
-    For models that one cannot edit: `Users = vinyl.manager(User)`, then `await Users.get(pk=1)`.
+    For models that one cannot edit: `Users = vinyl.manager(User)`, then `await Users.get(pk=1)`. It then gives what the
+    model's default manager gives, with the methods of its querysets.
     """
     if not (isinstance(model, type) and issubclass(model, Model)) or model._meta.abstract or model._meta.swapped:
         raise ImproperlyConfigured(
@@ -116,7 +135,8 @@ def manager(model: type[Model]) -> VinylManager:
         for attribute in vars(owner).values():
             if isinstance(attribute, VinylManagerDescriptor):
                 return attribute.__get__(None, model)
-    undeclared = VinylManager()
+    default_manager: Any = model._default_manager
+    undeclared = Undeclared.from_queryset(default_manager._queryset_class)()
     undeclared.name, undeclared.model = "vinyl", model
     return undeclared
 
@@ -131,6 +151,7 @@ def make_class(model: type[Model], base: type[VinylModel]) -> type[Any]:
         "__module__": model.__module__,
         "__qualname__": f"{model.__qualname__}.vinyl",
         "__doc__": model.__doc__,
+        **kept_by_the_model(model, base),
         **relations.guards(model),
     }
     metaclass = _metaclass(type(model))  # type: ignore[arg-type]

@@ -32,14 +32,12 @@ CHUNK_SIZE = 100
 
 
 def own_methods(cls: type, below: type) -> dict[str, Any]:
-    """Return the public methods that a class and its bases add to or override of `below`, as called in each mode."""
-    methods: dict[str, Any] = {}
-    for owner in reversed(cls.__mro__):
-        if owner not in below.__mro__:
-            for name, value in vars(owner).items():
-                if inspect.isfunction(value) and not name.startswith("_"):
-                    methods[name] = in_each_mode(value)
-    return methods
+    """Return the public methods that a class and its bases add to those of `below`, as called in each mode."""
+    return {
+        name: in_each_mode(value)
+        for name, value in inspect.getmembers(cls, inspect.isfunction)
+        if not name.startswith("_") and not hasattr(below, name)
+    }
 
 
 def in_each_mode(function: Callable[..., Any]) -> Callable[..., Any]:

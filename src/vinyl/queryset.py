@@ -149,12 +149,12 @@ class VinylQuerySet(Results, QuerySet[Any, Any]):
         return queryset
 
     def fetch_mode(self, fetch_mode: Any) -> Any:
-        """Refuse Django's FETCH_PEERS; the other modes change nothing, since vinyl never queries behind an attribute."""
+        """Refuse Django's FETCH_PEERS; the others change nothing, since vinyl never queries behind an attribute."""
         if fetch_mode is _compat.FETCH_PEERS:
             raise UnsupportedOperation(
-                f"{self.model._meta.object_name} cannot fetch peers behind an attribute, where vinyl never queries. Add "
-                "select_related() or prefetch_related() to the query, or call vinyl.prefetch_related_objects() with "
-                "the instances that are there already."
+                f"{self.model._meta.object_name} cannot fetch peers behind an attribute, where vinyl never queries. "
+                "Add select_related() or prefetch_related() to the query, or call vinyl.prefetch_related_objects() "
+                "with the instances that are there already."
             )
         return self._chain()  # type: ignore[attr-defined]
 
@@ -237,8 +237,7 @@ def queryset_class(django_class: Any) -> Any:
         return django_class
     if django_class is QuerySet:
         return VinylQuerySet
-    operations = vars(VinylQuerySet)
-    own = {name: method for name, method in own_methods(django_class, QuerySet).items() if name not in operations}
+    own = own_methods(django_class, QuerySet)
     namespace = {**own, "django_class": django_class, "__module__": django_class.__module__}
     return type(f"Vinyl{django_class.__name__}", (VinylQuerySet, django_class), namespace)
 

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
+from django.core.exceptions import SynchronousOnlyOperation
+from django.db.models import Manager
 from django.db.models.fields.related_descriptors import (
     ForwardManyToOneDescriptor,
     ReverseManyToOneDescriptor,
@@ -20,7 +22,9 @@ from django.db.models.fields.related_descriptors import (
 
 from vinyl._install import muted
 from vinyl.classes import class_of
+from vinyl.content_types import is_incomplete, set_later
 from vinyl.dispatch import always_awaited, dispatch
+from vinyl.methods import own_methods
 from vinyl.models import saves_by_django, unloaded
 from vinyl.queryset import as_vinyl
 
@@ -50,7 +54,40 @@ def guards(model: type[Any]) -> dict[str, Any]:
             guard = _guard_for(name, descriptor)
             if guard is not None:
                 found.setdefault(name, guard)
+    found.update(_order_accessors(model))
     return found
+
+
+def _order_accessors(model: type[Any]) -> dict[str, Any]:
+    """Return get_…_order() and set_…_order(), which Django gives a model that others are ordered with respect to."""
+    accessors: dict[str, Any] = {}
+    for relation in model._meta.related_objects:
+        if relation.field == relation.related_model._meta.order_with_respect_to:
+            name = relation.related_model.__name__.lower()
+            accessors[f"get_{name}_order"] = _get_order(f"get_{name}_order")
+            accessors[f"set_{name}_order"] = _set_order(f"set_{name}_order")
+    return accessors
+
+
+def _get_order(name: str) -> Callable[..., Any]:
+    def get_order(self: Any) -> Any:
+        """Return a queryset of the primary keys, in order."""
+        return as_vinyl(getattr(super(type(self), self), name)())
+
+    return get_order
+
+
+def _set_order(name: str) -> Callable[..., Any]:
+    def set_order(self: Any, id_list: Any, using: str | None = None) -> Any:
+        """Write the order of the primary keys."""
+        return dispatch(_in_silence, getattr(super(type(self), self), name), id_list, using)
+
+    return set_order
+
+
+def _in_silence(method: Callable[..., Any], *args: Any) -> Any:
+    with muted():
+        return method(*args)
 
 
 def _guard_for(name: str, descriptor: Any) -> Any:
@@ -157,6 +194,17 @@ class GenericGuard(SingleGuard):
     def _field(self) -> Any:
         return getattr(self.descriptor, "field", self.descriptor)
 
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        if instance is not None and is_incomplete(instance, self._field):
+            return self._field.get_cached_value(instance)
+        return super().__get__(instance, owner)
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        try:
+            super().__set__(instance, value)
+        except SynchronousOnlyOperation:
+            set_later(instance, self._field, value)
+
     def _can_answer(self, instance: Any) -> bool:
         content_type, key = self._reference(instance)
         related = self._field.get_cached_value(instance, default=None)
@@ -191,21 +239,20 @@ class ManyGuard(Guard):
 
     @cached_property
     def related_manager_cls(self) -> type[Any]:
-        """Django's related manager class, with RelatedManager and the operations of it in front."""
-        django_class = self.descriptor.related_manager_cls
-        namespace: dict[str, Any] = {"django_class": django_class, "__module__": django_class.__module__}
-        for name in _OPERATIONS:
-            # remove() and clear() are there only for relations that can be null.
-            if hasattr(django_class, name):
-                namespace[name] = _operation(django_class, name, dispatch)
-                namespace[f"a{name}"] = _operation(django_class, name, always_awaited)
-        return type(django_class.__name__, (RelatedManager, django_class), namespace)
+        return _related_manager_class(self.descriptor.related_manager_cls)
 
 
 class RelatedManager:
     """Mixin before the related manager class that Django makes for a relation."""
 
     django_class: type[Any]
+
+    def __call__(self, *, manager: str) -> Any:
+        """Return the related manager by another manager of the related model, as in Django."""
+        django_manager: Any = super().__call__(manager=manager)  # type: ignore[misc]
+        return _related_manager_class(type(django_manager))(django_manager.instance)
+
+    do_not_call_in_templates = True
 
     def get_queryset(self) -> Any:
         return as_vinyl(super().get_queryset())  # type: ignore[misc]
@@ -216,6 +263,19 @@ class RelatedManager:
             default: Any = super(self.django_class, self)
             querysets = [as_vinyl(default.get_queryset()._chain())]
         return super().get_prefetch_querysets(instances, querysets)  # type: ignore[misc]
+
+
+def _related_manager_class(django_class: type[Any]) -> type[Any]:
+    """Put RelatedManager, operations and the project's own methods in front of a related manager class of Django's."""
+    # The base is the class of the related model's manager.
+    namespace: dict[str, Any] = own_methods(django_class.__bases__[0], Manager)
+    for name in _OPERATIONS:
+        # remove() and clear() are there only for relations that can be null.
+        if hasattr(django_class, name):
+            namespace[name] = _operation(django_class, name, dispatch)
+            namespace[f"a{name}"] = _operation(django_class, name, always_awaited)
+    namespace.update(django_class=django_class, __module__=django_class.__module__)
+    return type(django_class.__name__, (RelatedManager, django_class), namespace)
 
 
 def _operation(django_class: type[Any], name: str, dispatcher: Callable[..., Any]) -> Any:
