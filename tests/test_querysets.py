@@ -318,44 +318,6 @@ async def test_building_a_queryset_does_not_query(queries):
 
 
 @pytest.mark.usefixtures("shop")
-@pytest.mark.parametrize("method", ["iterator", "aiterator"])
-async def test_an_iterator_streams_and_gives_instances_of_vinyl(method, monkeypatch):
-    made = []
-    book_class = Book.vinyl.vinyl_class
-    from_db = book_class.from_db
-    monkeypatch.setattr(book_class, "from_db", lambda *args: made.append(args) or from_db(*args))
-    books = Book.vinyl.order_by("id")
-    titles = []
-    async with aclosing(getattr(books, method)(chunk_size=2)) as iterator:
-        async for book in iterator:
-            assert isinstance(book, VinylModel)
-            titles.append(book.title)
-            assert len(made) <= len(titles) + 1
-    assert titles == ["One", "Two", "Three", "Four", "Five"]
-    assert books._result_cache is None
-
-
-@pytest.mark.usefixtures("shop")
-async def test_an_iterator_may_be_left_early():
-    async with aclosing(Book.vinyl.order_by("id").iterator(chunk_size=1)) as iterator:
-        assert (await anext(iterator)).title == "One"
-    assert await Book.vinyl.count() == 5
-
-
-@pytest.mark.usefixtures("shop")
-async def test_an_iterator_prefetches_for_each_chunk():
-    books = Book.vinyl.prefetch_related("tags").order_by("id")
-    labels = [[tag.label for tag in book.tags.all()] async for book in books.iterator(chunk_size=2)]
-    assert labels == [[], ["new"], ["new", "old"], [], ["new"]]
-
-
-@pytest.mark.usefixtures("shop")
-def test_in_the_sync_mode_an_iterator_is_an_ordinary_one():
-    with vinyl.sync_mode():
-        assert [book.title for book in Book.vinyl.iterator(chunk_size=2)] == ["One", "Two", "Three", "Four", "Five"]
-
-
-@pytest.mark.usefixtures("shop")
 def test_in_the_sync_mode_each_method_returns_at_once():
     with vinyl.sync_mode():
         assert Book.vinyl.count() == 5

@@ -26,6 +26,7 @@ import inspect
 import sys
 from asyncio import AbstractEventLoop, _get_running_loop, _set_running_loop
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 import greenlet
@@ -72,14 +73,14 @@ async def spawn(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
 def begin(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> tuple[bool, Any]:
     """Run `fn` in the bridge at once, as far as it gets without waiting, in a copy of the caller's context.
 
-    Return True and its result, or False and a coroutine that runs the rest and gives the result. The coroutine may be
+    Return True and its result, or False and a coroutine function that runs the rest and gives the result. That may be
     awaited by another task than the one that begins, or never, and beginning needs no event loop.
     """
     inside = _inside(fn, contextvars.copy_context())
     passed = _enter(inside, args, kwargs)
     if inside.dead:
         return True, passed
-    return False, _taken_up(inside, passed)
+    return False, partial(_taken_up, inside, passed)
 
 
 async def _taken_up(inside: Inside, passed: Any) -> Any:

@@ -23,14 +23,21 @@ SIGNALS = ("pre_init", "post_init", "pre_save", "post_save", "pre_delete", "post
 
 def check_models(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[checks.CheckMessage]:
     """Check the models of these applications, or all."""
+    return [
+        message
+        for model in apps.get_models()
+        if app_configs is None or model._meta.app_config in app_configs
+        for message in messages_about(model)
+    ]
+
+
+def messages_about(model: Any) -> list[checks.CheckMessage]:
+    """Check one model: each of its managers."""
     found: list[checks.CheckMessage] = []
-    for model in apps.get_models():
-        if app_configs is None or model._meta.app_config in app_configs:
-            for manager in _managers(model):
-                base = manager.instance_base
-                messages = [*_overrides(model, base), *_receivers(model), *_clashes(model, base)]
-                # A model may have several managers.
-                found += [message for message in messages if message not in found]
+    for manager in _managers(model):
+        base = manager.instance_base
+        messages = [*_overrides(model, base), *_receivers(model), *_clashes(model, base)]
+        found += [message for message in messages if message not in found]
     return found
 
 
@@ -45,7 +52,7 @@ def _overrides(model: Any, base: type[VinylModel]) -> Iterator[checks.CheckMessa
     for number, name, instead in ((1, "save", ("insert", "update")), (2, "delete", ("delete",))):
         owner = next(owner for owner in model.__mro__ if name in vars(owner))
         is_cared_for = any(getattr(base, method) is not getattr(VinylModel, method) for method in instead)
-        if owner is not Model and not is_cared_for:
+        if owner is not Model and callable(vars(owner)[name]) and not is_cared_for:
             methods = " and ".join(f"{method}()" for method in instead)
             yield checks.Warning(
                 f"{owner.__name__}.{name}() is not called by vinyl.",
@@ -80,7 +87,7 @@ def _clashes(model: Any, base: type[VinylModel]) -> Iterator[checks.CheckMessage
     for name in kept_by_the_model(model, base):
         yield checks.Warning(
             f"{model.__name__}.{name} has the name of a method of vinyl's instances, and keeps it.",
-            hint=f"Call vinyl.{name}(instance) to {name} an instance." if name in FUNCTIONS else None,
+            hint=f"Call vinyl.{name}(instance)." if name in FUNCTIONS else None,
             obj=model,
             id="vinyl.W004",
         )

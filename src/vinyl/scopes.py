@@ -13,7 +13,7 @@ import asyncio
 import os
 import threading
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from dataclasses import replace
 from typing import Any, ParamSpec, TypeVar
 
@@ -242,15 +242,14 @@ def begin(fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> tuple[bool, Any
     return (True, result) if has_ended else (False, _taken_up(result, all_pins()))
 
 
-async def _taken_up(rest: Any, pins_at_begin: object) -> Any:
+async def _taken_up(rest: Callable[[], Coroutine[Any, Any, Any]], pins_at_begin: object) -> Any:
     if all_pins() is not pins_at_begin:
-        rest.close()
         raise ModeError(
             "The call was made outside of the transaction or hold in which it is awaited, or the other way round. Call "
             "and await it in one place."
         )
     await _sources(asyncio.get_running_loop()).tie_to_loop()
-    return await rest
+    return await rest()
 
 
 class _Pause:

@@ -119,10 +119,7 @@ class ScopedWrapper:
     # Connecting. The pool decides when a connection is opened, checked or replaced; Django's wrapper asks for one.
 
     def ensure_connection(self) -> None:
-        scope = current_scope()
-        if scope is not None and scope.before_first_use is not None:
-            before, scope.before_first_use = scope.before_first_use, None
-            before(self)
+        self._before_use()
         if self.source is None:
             super().ensure_connection()  # type: ignore[misc]
         elif self.connection is None:
@@ -136,6 +133,13 @@ class ScopedWrapper:
             vars(self).update(self._member.value.attributes)
             self.connection = self._member.value.connection
             self.autocommit = True
+
+    def _before_use(self) -> None:
+        """Tell the scope, before anything is counted or pinned, that the connection is going to be used."""
+        scope = current_scope()
+        if scope is not None and scope.before_first_use is not None:
+            before, scope.before_first_use = scope.before_first_use, None
+            before(self)
 
     def connect(self) -> None:
         if self.source is not None:
@@ -171,6 +175,7 @@ class ScopedWrapper:
     # Cursors.
 
     def _cursor(self, name: str | None = None) -> Any:
+        self._before_use()
         self._cursors += 1
         try:
             cursor = super()._cursor(name)  # type: ignore[misc]
@@ -198,6 +203,7 @@ class ScopedWrapper:
 
     def hold(self) -> None:
         """Pin the connection until release() is called as often."""
+        self._before_use()
         self._holds += 1
         try:
             self.ensure_connection()
@@ -214,6 +220,7 @@ class ScopedWrapper:
             self.abandon()
 
     def set_autocommit(self, autocommit: bool, force_begin_transaction_with_broken_autocommit: bool = False) -> None:
+        self._before_use()
         if self.source is None:
             super().set_autocommit(autocommit, force_begin_transaction_with_broken_autocommit)  # type: ignore[misc]
             return
