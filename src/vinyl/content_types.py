@@ -21,26 +21,24 @@ def have_at_hand(model: Any, using: str) -> None:
 
 def set_later(instance: Any, field: Any, related: Any) -> None:
     """Assign to a generic foreign key where nothing can wait: its content type is set when the instance is written."""
-    vars(instance._state).setdefault("incomplete_generic_keys", set()).add(field.name)
     setattr(instance, field.ct_field, None)
     setattr(instance, field.fk_field, related.pk)
     field.set_cached_value(instance, related)
+    vars(instance._state).setdefault("incomplete_generic_keys", {})[field.name] = related
 
 
-def is_incomplete(instance: Any, field: Any) -> bool:
-    """Whether set_later() was called for this key, and nothing was assigned to it or its parts since."""
-    related = field.get_cached_value(instance, default=None)
-    content_type = instance._meta.get_field(field.ct_field).attname
-    return (
-        field.name in vars(instance._state).get("incomplete_generic_keys", ())
-        and related is not None
-        and getattr(instance, content_type) is None
-        and getattr(instance, field.fk_field) == related.pk
-    )
+def awaited_object(instance: Any, field: Any) -> Any:
+    """Return the object for whose content type set_later() waits, or None."""
+    related = vars(instance._state).get("incomplete_generic_keys", {}).get(field.name)
+    has_type = getattr(instance, instance._meta.get_field(field.ct_field).attname) is not None
+    return None if has_type or not field.is_cached(instance) else related
 
 
 def complete_generic_keys(instance: Any) -> None:
     """Inside an operation: set the content types that set_later() has left out."""
-    for field in instance._meta.private_fields:
-        if hasattr(field, "ct_field") and is_incomplete(instance, field):
-            setattr(instance, field.name, field.get_cached_value(instance))
+    if "incomplete_generic_keys" in vars(instance._state):
+        for field in instance._meta.private_fields:
+            related = awaited_object(instance, field) if hasattr(field, "ct_field") else None
+            if related is not None:
+                setattr(instance, field.ct_field, field.get_content_type(obj=related))
+        del instance._state.incomplete_generic_keys

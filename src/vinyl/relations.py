@@ -22,7 +22,7 @@ from django.db.models.fields.related_descriptors import (
 
 from vinyl._install import muted
 from vinyl.classes import class_of
-from vinyl.content_types import is_incomplete, set_later
+from vinyl.content_types import awaited_object, set_later
 from vinyl.dispatch import always_awaited, dispatch
 from vinyl.methods import own_methods
 from vinyl.models import saves_by_django, unloaded
@@ -195,9 +195,14 @@ class GenericGuard(SingleGuard):
         return getattr(self.descriptor, "field", self.descriptor)
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
-        if instance is not None and is_incomplete(instance, self._field):
-            return self._field.get_cached_value(instance)
-        return super().__get__(instance, owner)
+        if instance is None:
+            return self
+        related = awaited_object(instance, self._field)
+        content_type, key = self._reference(instance)
+        if related is not None and key == related.pk:
+            return related
+        # Django would ask for the content type of an object that was there before.
+        return None if content_type is None or key is None else super().__get__(instance, owner)
 
     def __set__(self, instance: Any, value: Any) -> None:
         try:
@@ -209,8 +214,12 @@ class GenericGuard(SingleGuard):
         content_type, key = self._reference(instance)
         related = self._field.get_cached_value(instance, default=None)
         if related is None:
-            return content_type is None or key is None or self._field.is_cached(instance)
-        is_of_type = content_type == self._field.get_content_type(obj=related, using=instance._state.db).pk
+            return bool(self._field.is_cached(instance))
+        try:
+            is_of_type = content_type == self._field.get_content_type(obj=related, using=instance._state.db).pk
+        except SynchronousOnlyOperation:
+            # It would have to be looked up.
+            return False
         return bool(is_of_type and related._meta.pk.to_python(key) == related.pk)
 
     def _reference(self, instance: Any) -> tuple[Any, Any]:
