@@ -185,7 +185,7 @@ class VinylQuerySet(Results, QuerySet[Any, Any]):
         return super().__getitem__(k)
 
     def __getstate__(self) -> Any:
-        self._require_loaded("Pickling a queryset", "`pickle.dumps(queryset.query)`")
+        self._require_loaded("Pickling or copying a queryset", "`queryset.all()`, `pickle.dumps(queryset.query)`")
         return super().__getstate__()
 
     def __reduce__(self) -> Any:
