@@ -200,3 +200,18 @@ async def test_such_a_key_can_be_assigned_anew():
 
 def test_the_field_is_djangos_generic_key():
     assert isinstance(Note._meta.get_field("about"), GenericForeignKey)
+
+
+# Methods that Django adds to models, and that query.
+
+
+async def test_neighbours_are_found_and_are_of_vinyl():
+    ann = await Author.vinyl.create(name="Ann")
+    one, two, three = [await ann.books.create(title=title, stock=stock) for stock, title in enumerate(("1", "2", "3"))]
+    assert await one.get_next_by_changed() == two
+    assert await three.get_previous_by_changed(stock__lt=1) == one
+    found = await two.get_next_by_changed()
+    assert isinstance(found, VinylModel)
+    await found.update(title="4")
+    with pytest.raises(Book.DoesNotExist):
+        await three.get_next_by_changed()

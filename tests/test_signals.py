@@ -4,7 +4,9 @@ import pytest
 from django.db.models import F, signals
 
 import vinyl
+from tests.library import custom
 from tests.library.models import Author, BigBranch, Book, Cover, Member, Note, Place, Tag
+from vinyl import VinylModel
 
 pytestmark = pytest.mark.usefixtures("shop")
 
@@ -89,6 +91,18 @@ async def load():
     assert [book.title async for book in Book.vinyl.iterator()] == ["One"]
 
 
+async def raw():
+    (one,) = await Book.vinyl.raw("SELECT * FROM library_book").prefetch_related("tags")
+    assert one.title == "One"
+
+
+async def neighbours():
+    one = await Book.vinyl.get()
+    await Book.vinyl.bulk_create([Book.vinyl(author_id=one.author_id, title="Two", changed=one.changed)])
+    two = await one.get_next_by_changed()
+    assert await two.get_previous_by_changed() == one
+
+
 async def load_of_deferred_fields():
     await (await Book.vinyl.only("title").get()).load("stock")
 
@@ -139,6 +153,8 @@ OPERATIONS = [
     delete_of_a_related_queryset,
     create,
     load,
+    raw,
+    neighbours,
     load_of_deferred_fields,
     refresh,
     update_with_an_expression,
@@ -190,6 +206,17 @@ async def test_objects_send_all_signals_after_an_operation_of_vinyl_has_failed(r
     received.clear()
     await vinyl.run(use_objects)
     assert set(received) >= SENT_BY_OBJECTS
+
+
+async def test_objects_send_all_signals_in_an_insert_of_the_projects_that_create_calls(received, monkeypatch):
+    async def insert(self, **options):
+        await vinyl.run(Author.objects.create, name=self.name)
+        return await VinylModel.insert(self, **options)
+
+    monkeypatch.setattr(custom.Member, "insert", vinyl.portable(insert))
+    await Member.vinyl.create(name="Ada")
+    assert [name for name, _ in received] == ["pre_init", "post_init", "pre_save", "post_save"]
+    assert {model for _, model in received} == {Author}
 
 
 def test_instances_of_the_django_model_that_are_made_in_the_sync_mode_send_their_signals(received):

@@ -17,6 +17,7 @@ from django.db.models import Model, QuerySet, sql
 from django.db.models.manager import BaseManager
 
 from vinyl import classes, relations
+from vinyl.accessors import accessors
 from vinyl.errors import NotUpdated
 from vinyl.methods import in_each_mode
 from vinyl.models import VinylModel, kept_by_the_model
@@ -151,6 +152,7 @@ def make_class(model: type[Model], base: type[VinylModel]) -> type[Any]:
         "__module__": model.__module__,
         "__qualname__": f"{model.__qualname__}.vinyl",
         "__doc__": model.__doc__,
+        **accessors(model),
         **kept_by_the_model(model, base),
         **relations.guards(model),
     }

@@ -127,13 +127,6 @@ class VinylModel:
         complete_generic_keys(self)
         super()._prepare_related_fields_for_save(operation_name, fields)  # type: ignore[misc]
 
-    def _get_next_or_previous_by_FIELD(self, field: Any, is_next: bool, **kwargs: Any) -> Any:  # noqa: N802
-        find = super()._get_next_or_previous_by_FIELD  # type: ignore[misc]
-        return dispatch(operations.neighbour, find, field, is_next, **kwargs)
-
-    def _get_next_or_previous_in_order(self, is_next: bool) -> Any:
-        return dispatch(operations.neighbour, super()._get_next_or_previous_in_order, is_next)  # type: ignore[misc]
-
     def __reduce__(self) -> Any:
         """Pickle and copy as Django does, to an instance of the model's vinyl class."""
         state: Any = super().__reduce__()[2]

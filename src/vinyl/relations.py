@@ -54,40 +54,7 @@ def guards(model: type[Any]) -> dict[str, Any]:
             guard = _guard_for(name, descriptor)
             if guard is not None:
                 found.setdefault(name, guard)
-    found.update(_order_accessors(model))
     return found
-
-
-def _order_accessors(model: type[Any]) -> dict[str, Any]:
-    """Return get_…_order() and set_…_order(), which Django gives a model that others are ordered with respect to."""
-    accessors: dict[str, Any] = {}
-    for relation in model._meta.related_objects:
-        if relation.field == relation.related_model._meta.order_with_respect_to:
-            name = relation.related_model.__name__.lower()
-            accessors[f"get_{name}_order"] = _get_order(f"get_{name}_order")
-            accessors[f"set_{name}_order"] = _set_order(f"set_{name}_order")
-    return accessors
-
-
-def _get_order(name: str) -> Callable[..., Any]:
-    def get_order(self: Any) -> Any:
-        """Return a queryset of the primary keys, in order."""
-        return as_vinyl(getattr(super(type(self), self), name)())
-
-    return get_order
-
-
-def _set_order(name: str) -> Callable[..., Any]:
-    def set_order(self: Any, id_list: Any, using: str | None = None) -> Any:
-        """Write the order of the primary keys."""
-        return dispatch(_in_silence, getattr(super(type(self), self), name), id_list, using)
-
-    return set_order
-
-
-def _in_silence(method: Callable[..., Any], *args: Any) -> Any:
-    with muted():
-        return method(*args)
 
 
 def _guard_for(name: str, descriptor: Any) -> Any:
