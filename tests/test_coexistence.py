@@ -5,7 +5,6 @@ import asyncio
 import pytest
 from asgiref.sync import sync_to_async
 from django import forms
-from django.contrib.auth.models import User
 from django.core import serializers
 from django.core.exceptions import SynchronousOnlyOperation
 from django.core.management import call_command
@@ -14,6 +13,7 @@ from django.test import Client
 from django.urls import reverse
 
 import vinyl
+from tests.kinds.models import User
 from tests.library.models import Author, Book, BookQuerySet, Branch, Place, Shelf, Tag
 from vinyl import VinylModel
 

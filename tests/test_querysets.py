@@ -3,7 +3,6 @@
 import asyncio
 import contextvars
 import datetime as dt
-from contextlib import aclosing
 from decimal import Decimal
 
 import pytest

@@ -28,7 +28,7 @@ FETCH_PEERS: Any = getattr(models, "FETCH_PEERS", None)
 _NOT_UPDATED = ("Forced update did not affect any rows.", "Save with update_fields did not affect any rows.")
 
 
-def is_not_updated(error: DatabaseError) -> bool:
+def is_not_updated(error: Exception) -> bool:
     """Tell whether Django raised this because an UPDATE matched no row. Django 5.2 says so in the message only."""
     return isinstance(error, ObjectNotUpdated) or (type(error) is DatabaseError and str(error) in _NOT_UPDATED)
 

@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from typing import Any
 
 import django.db
-from django.db.models import Field
+from django.db.models import Field, signals
 from django.db.models.signals import ModelSignal
 from django.db.utils import ConnectionHandler, ConnectionRouter
 from django.dispatch import Signal
@@ -22,17 +22,21 @@ from django.utils.connection import BaseConnectionHandler
 from vinyl import bridge, scopes
 from vinyl.variables import temporarily
 
-_muted: ContextVar[bool] = ContextVar("vinyl.muted", default=False)
+_muted: ContextVar[frozenset[Signal]] = ContextVar("vinyl.muted", default=frozenset())
+
+_ALL = frozenset(value for value in vars(signals).values() if isinstance(value, ModelSignal))
+# What deleting sends, also by the instances that it loads. An `on_delete=SET(function)` may save by `objects`.
+OF_DELETING = frozenset({signals.pre_init, signals.post_init, signals.pre_delete, signals.post_delete})
 
 
-def muted() -> AbstractContextManager[None]:
-    """Send no model signals in this block, in this context, and let has_listeners() say that there are none."""
-    return temporarily(_muted, True)
+def muted(some: frozenset[Signal] = _ALL) -> AbstractContextManager[None]:
+    """Send none of these signals in this block, in this context, and let has_listeners() say that there are none."""
+    return temporarily(_muted, _muted.get() | some)
 
 
 def unmuted() -> AbstractContextManager[None]:
     """Send model signals again in this block, for code of the project's that an operation of vinyl's calls."""
-    return temporarily(_muted, False)
+    return temporarily(_muted, frozenset())
 
 
 def _getitem(self: ConnectionHandler, alias: str) -> Any:
@@ -42,7 +46,7 @@ def _getitem(self: ConnectionHandler, alias: str) -> Any:
 
 
 def _send(self: Any, sender: Any, **named: Any) -> list[Any]:
-    if not self.receivers or _muted.get():
+    if not self.receivers or self in _muted.get():
         return []
     if getattr(sender, "is_vinyl_class", False):
         # Making an instance, which nobody is told but the fields that have connected a method of their own, as
@@ -57,7 +61,7 @@ def _is_of_a_field(receiver: Any) -> bool:
 
 
 def _has_listeners(self: Signal, sender: Any = None) -> bool:
-    return not _muted.get() and Signal.has_listeners(self, sender)
+    return self not in _muted.get() and Signal.has_listeners(self, sender)
 
 
 def route_connections() -> None:

@@ -8,29 +8,72 @@ An operation is synchronous Django code. While it runs the mode is sync, so that
 objects (a queryset's `get()` from `get_or_create()`, say) executes at once.
 """
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Coroutine, Generator
+from typing import Any, NoReturn
 
-from vinyl.errors import ModeError
+from vinyl.errors import ImplicitQuery, ModeError
 from vinyl.mode import Mode, current, using
 from vinyl.scopes import run
+
+_NOT_AWAITED = (
+    "Use `await`, or run the synchronous code that uses it, such as the rendering of a template, by "
+    "`await vinyl.run(function, …)`."
+)
+
+
+class Operation(Coroutine[Any, Any, Any]):
+    """The coroutine of an operation. What uses it as if it were the result raises ImplicitQuery.
+
+    `if queryset.exists():` without `await` would hold always, and a template would show the coroutine.
+    """
+
+    __slots__ = ("__weakref__", "_coroutine")
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        self._coroutine = coroutine
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return self._coroutine.__await__()
+
+    def send(self, value: Any) -> Any:
+        return self._coroutine.send(value)
+
+    def throw(self, *exc_info: Any) -> Any:
+        return self._coroutine.throw(*exc_info)
+
+    def close(self) -> None:
+        self._coroutine.close()
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith(("__", "cr_")):
+            return getattr(self._coroutine, name)
+        raise AttributeError(f"There is no {name!r} before the query is awaited: {_NOT_AWAITED}")
+
+    def _refuse(self, *args: Any) -> NoReturn:
+        self._coroutine.close()
+        raise ImplicitQuery(f"A query was used as if it were its result. {_NOT_AWAITED}")
+
+    __bool__ = __str__ = __len__ = __iter__ = __getitem__ = __contains__ = _refuse
+    __int__ = __float__ = __index__ = __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _refuse
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __truediv__ = _refuse
+    __hash__ = object.__hash__
 
 
 def dispatch(operation: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     """Carry out the operation in the caller's mode."""
     mode = current()
     if mode is Mode.ASYNC:
-        return run(operation, *args, **kwargs)
+        return Operation(run(operation, *args, **kwargs))
     if mode is Mode.SYNC:
         return operation(*args, **kwargs)
-    return _when_awaited(operation, *args, **kwargs)
+    return Operation(_when_awaited(operation, *args, **kwargs))
 
 
 def always_awaited(operation: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     """Carry out an operation that is awaited in each mode, as those of Django's names that begin with `a`."""
     if current() is Mode.PORTABLE:
-        return _when_awaited(operation, *args, **kwargs)
-    return run(operation, *args, **kwargs)
+        return Operation(_when_awaited(operation, *args, **kwargs))
+    return Operation(run(operation, *args, **kwargs))
 
 
 async def _when_awaited(operation: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:

@@ -34,6 +34,8 @@ class VinylManager(BaseManager.from_queryset(VinylQuerySet)):  # type: ignore[mi
 
     name: str
     model: Any
+    # As Django's related managers, which can be called too: `{{ books.all }}` shall not make a book.
+    do_not_call_in_templates = True
 
     def __init__(self, model: type[VinylModel] | None = None) -> None:
         super().__init__()

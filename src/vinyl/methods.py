@@ -24,6 +24,7 @@ from django.db.models import Prefetch
 from django.db.models.query import RawQuerySet
 
 from vinyl import scopes
+from vinyl.dispatch import Operation
 from vinyl.mode import Mode, current, finish, using
 from vinyl.results import Stream
 
@@ -69,9 +70,9 @@ def _is_query(result: Any) -> bool:
 
 def _begun(call: Callable[[], Any]) -> Any:
     has_ended, result = scopes.begin(call)
-    if not has_ended or _is_query(result):
-        return result
-    return _given(result)
+    if not has_ended:
+        return Operation(result)
+    return result if _is_query(result) else Operation(_given(result))
 
 
 def _called(call: Callable[[], Any]) -> Any:
@@ -87,7 +88,7 @@ def _called(call: Callable[[], Any]) -> Any:
         for connection in django.db.connections.all():
             stack.enter_context(connection.execute_wrapper(note))
         result = call()
-    return result if _is_query(result) and not queries else _given(result)
+    return result if _is_query(result) and not queries else Operation(_given(result))
 
 
 async def _given(result: Any) -> Any:

@@ -114,10 +114,16 @@ def finish(result: Any) -> Any:
     if not inspect.isawaitable(result):
         return result
     if bridge.active():
-        return bridge.await_(result)
-    if inspect.iscoroutine(result):
+        return bridge.await_(_on_the_other_side(result))
+    if isinstance(result, Coroutine):
         return run_to_end(result)
     raise ModeError(f"{result!r} cannot be awaited in the sync mode: only coroutines can be run to their end there.")
+
+
+async def _on_the_other_side(result: Any) -> Any:
+    """Await user code for the bridge: whatever mode the bridge was entered in, there is an event loop to wait on."""
+    with using(Mode.ASYNC):
+        return await result
 
 
 _SUSPENDS = (

@@ -4,18 +4,23 @@ Each method is one operation in the caller's mode; operations.py has what it doe
 the name of one of these methods keeps its own, and is served by the functions of the same names below.
 """
 
+import asyncio
 import inspect
-from collections.abc import Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from vinyl import operations
+from django.core.exceptions import SynchronousOnlyOperation
+from django.db.models import Model
+from django.db.models.utils import AltersData
+
+from vinyl import mode, operations
 from vinyl._install import unmuted
 from vinyl.content_types import complete_generic_keys
 from vinyl.dispatch import always_awaited, dispatch
-from vinyl.errors import UnloadedAttribute, UnsupportedOperation
-from vinyl.mode import finish, portable
+from vinyl.errors import ModeError, UnloadedAttribute, UnsupportedOperation
+from vinyl.mode import Mode, current, finish, portable
 from vinyl.operations import label
 from vinyl.variables import temporarily
 
@@ -30,7 +35,7 @@ def saves_by_django() -> AbstractContextManager[None]:
     return temporarily(_django_saves, True)
 
 
-class VinylModel:
+class VinylModel(AltersData):
     """The base of all vinyl classes; subclass it to give a model's instances your own methods.
 
     Pass the subclass as `VinylManager(model=custom.Artifact)`. Methods may be `async def`: they are called in both
@@ -40,7 +45,9 @@ class VinylModel:
     is_vinyl_class = True
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
+        # A vinyl class is none of the subclasses that a model's own __init_subclass__() is about.
+        if not issubclass(cls, Model):
+            super().__init_subclass__(**kwargs)
         for name, value in list(vars(cls).items()):
             if inspect.iscoroutinefunction(value):
                 setattr(cls, name, portable(value))
@@ -73,11 +80,6 @@ class VinylModel:
         """Load deferred fields and relations, by the names that prefetch_related() takes; give the instance."""
         return dispatch(operations.load, self, lookups)
 
-    # Templates must not call these.
-    for _method in (insert, update, delete, refresh, load):
-        vars(_method)["alters_data"] = True
-    del _method
-
     # Django's names that an instance of a vinyl class answers differently.
 
     def adelete(self, using: str | None = None, keep_parents: bool = False) -> Any:
@@ -102,11 +104,19 @@ class VinylModel:
         using: str | None = None,
         update_fields: Any = None,
     ) -> None:
-        """Raise an error: it would have to guess between insert() and update()."""
+        """Raise an error: it would have to guess between insert() and update().
+
+        With `update_fields` there is nothing to guess. Packages save so, such as Django's auth after a login. As all
+        that is synchronous, it is for the sync mode, for the bridge, and for threads without an event loop.
+        """
         if not _django_saves.get():
+            if update_fields is not None and not force_insert:
+                _saved(self, using, update_fields)
+                return
             raise UnsupportedOperation(
                 f"{label(self)} has no save() in vinyl, which would guess between INSERT and UPDATE. Call insert() "
-                "for a new row and update() for an existing one, awaited in the async mode."
+                "for a new row and update() for an existing one, awaited in the async mode. Of a form, take "
+                "form.save(commit=False), then write its instance so."
             )
         # The project's own insert() and update() may use `objects`, whose signals are to be sent.
         with operations.written_to(self, using), unmuted():
@@ -117,11 +127,33 @@ class VinylModel:
             else:
                 finish(update(self, **operations.values_of(self, update_fields)))
 
-    def asave(self, *args: Any, **kwargs: Any) -> Any:
-        """Raise an error, as save()."""
-        self.save()
+    def asave(self, *args: Any, update_fields: Any = None, using: str | None = None, **kwargs: Any) -> Any:
+        """As save(): with `update_fields` it is update(), awaited in each mode; else raise an error."""
+        if update_fields is None or kwargs.get("force_insert"):
+            self.save()
+        return always_awaited(self.save, update_fields=update_fields, using=using)
+
+    # Templates must not call these. AltersData says the same of what overrides them.
+    for _method in (insert, update, delete, refresh, load, adelete, arefresh_from_db, save, asave):
+        vars(_method)["alters_data"] = True
+    del _method
 
     # What Django's code calls.
+
+    def full_clean(self, *args: Any, **kwargs: Any) -> None:
+        """As Django's, a plain call. Where it has to look for equal rows in the async mode, it raises ModeError."""
+        with _told_how_to_validate(self, "full_clean"):
+            super().full_clean(*args, **kwargs)  # type: ignore[misc]
+
+    def validate_unique(self, *args: Any, **kwargs: Any) -> None:
+        """As full_clean()."""
+        with _told_how_to_validate(self, "validate_unique"):
+            super().validate_unique(*args, **kwargs)  # type: ignore[misc]
+
+    def validate_constraints(self, *args: Any, **kwargs: Any) -> None:
+        """As full_clean()."""
+        with _told_how_to_validate(self, "validate_constraints"):
+            super().validate_constraints(*args, **kwargs)  # type: ignore[misc]
 
     def _prepare_related_fields_for_save(self, operation_name: str, fields: Any = None) -> None:
         complete_generic_keys(self)
@@ -131,6 +163,20 @@ class VinylModel:
         """Pickle and copy as Django does, to an instance of the model's vinyl class."""
         state: Any = super().__reduce__()[2]
         return object.__new__, (type(self),), state
+
+
+@contextmanager
+def _told_how_to_validate(instance: Any, method: str) -> Iterator[None]:
+    # Not awaitable, since forms call it: a validation that nobody awaits would let everything pass.
+    try:
+        yield
+    except ModeError:
+        raise
+    except SynchronousOnlyOperation as error:
+        raise ModeError(
+            f"{method}() of {label(instance)} queries for rows that are equal, which cannot be done in the async mode. "
+            f"Use `await vinyl.run(instance.{method})`, or run what calls it, such as form.is_valid, by vinyl.run()."
+        ) from error
 
 
 def insert(instance: Any, /, *, using: str | None = None) -> Any:
@@ -183,6 +229,19 @@ def kept_by_the_model(model: type[Any], base: type[VinylModel]) -> dict[str, Any
         if not name.startswith("_") and is_its_own and inspect.getattr_static(base, name) is method:
             kept[name] = own
     return kept
+
+
+def _saved(instance: Any, using: str | None, update_fields: Any) -> None:
+    if current() is not Mode.SYNC and asyncio._get_running_loop() is not None:
+        raise ModeError(
+            f"save() of {label(instance)} was called in the async mode. Use `await instance.update(…)`, or run the "
+            "code that calls it by `await vinyl.run(function)`."
+        )
+    # As in Django, there is nothing to do without fields. update() without values would write all.
+    if not update_fields:
+        return
+    with mode.using(Mode.SYNC), operations.written_to(instance, using), unmuted():
+        finish(update(instance, **operations.values_of(instance, update_fields)))
 
 
 def unloaded(instance: Any, name: str, how: str) -> UnloadedAttribute:

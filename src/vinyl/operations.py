@@ -7,16 +7,17 @@ A write that fails or is cancelled leaves the instance as it was before.
 All of it is synchronous code, to be carried out in the bridge or in the sync mode. It must not know modes or managers.
 """
 
+import copy
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from django.db import DatabaseError, router, transaction
-from django.db.models import Model, prefetch_related_objects
+from django.db.models import FileField, Model, prefetch_related_objects
 from django.db.models.constants import LOOKUP_SEP
 
 from vinyl import _compat
-from vinyl._install import muted
+from vinyl._install import OF_DELETING, muted
 from vinyl.classes import class_of
 from vinyl.content_types import have_at_hand
 
@@ -45,6 +46,10 @@ def written_to(instance: Any, using: str | None) -> Iterator[None]:
 @contextmanager
 def _rewound(instance: Any) -> Iterator[None]:
     """Restore the instance if the block fails, so that it never claims what the database does not have."""
+    for field in instance._meta.concrete_fields:
+        if isinstance(field, FileField) and field.attname in instance.__dict__:
+            # Makes a FieldFile of a file that was assigned, which knows afterwards that it is stored.
+            getattr(instance, field.attname)
     state = instance._state
     values, state_values, cached = dict(instance.__dict__), dict(state.__dict__), dict(state.fields_cache)
     try:
@@ -94,12 +99,22 @@ def update(instance: Any, using: str | None, values: dict[str, Any]) -> Any:
             setattr(instance, name, value)
         instance._prepare_related_fields_for_save(operation_name="update", fields=fields)
         _forget_generated_from(instance, fields)
+        _load_links(instance, model, alias)
         _give_parents_their_keys(instance, model)
         _update_tables(instance, [*model._meta.all_parents, model], alias, frozenset(field.name for field in fields))
         instance._state.db = alias
         instance._state.adding = False
         _read_back(instance, alias)
     return instance
+
+
+def _load_links(instance: Any, model: Any, using: str) -> None:
+    """Load the links to parent models that were deferred: only("pk") leaves those out that are not the key."""
+    tables = [model, *model._meta.all_parents]
+    links = {link.attname for table in tables for link in table._meta.parents.values() if link is not None}
+    missing = links - instance.__dict__.keys()
+    if missing:
+        read(instance, missing, using)
 
 
 def _give_parents_their_keys(instance: Any, model: type[Model]) -> None:
@@ -111,12 +126,15 @@ def _give_parents_their_keys(instance: Any, model: type[Model]) -> None:
         _give_parents_their_keys(instance, parent)
 
 
-def _update_tables(instance: Any, tables: list[type[Model]], using: str, names: frozenset[str]) -> None:
+def _update_tables(instance: Any, tables: list[Any], using: str, names: frozenset[str]) -> None:
     try:
         for table in tables:
-            # Without a field to write, Django only asks whether the row is there.
-            instance._save_table(cls=table, force_update=True, using=using, update_fields=names or None)
-    except DatabaseError as error:
+            if names:
+                instance._save_table(cls=table, force_update=True, using=using, update_fields=names)
+            elif not table._base_manager.using(using).filter(pk=instance._get_pk_val(table._meta)).exists():
+                # There is nothing to write. Without names Django would write all fields, the deferred ones too.
+                raise _compat.ObjectNotUpdated
+    except (DatabaseError, _compat.ObjectNotUpdated) as error:
         if not _compat.is_not_updated(error):
             raise
         raise instance.NotUpdated(
@@ -180,7 +198,7 @@ def delete(instance: Any, using: str | None, keep_parents: bool) -> tuple[int, d
     model = instance._meta.model
     twin: Any = object.__new__(model)
     twin.__dict__.update(instance.__dict__)
-    with muted():
+    with muted(OF_DELETING):
         counts = Model.delete(twin, using=_alias(instance, using), keep_parents=keep_parents)
     for field in instance._meta.pk_fields:
         setattr(instance, field.attname, None)
@@ -223,7 +241,10 @@ def neighbour(find: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     with muted():
         found = find(*args, **kwargs)
     instance: Any = object.__new__(class_of(found._meta.model))
-    instance.__dict__.update(found.__dict__)
+    # Django keeps what it has found, so the state must not be shared.
+    state = copy.copy(found._state)
+    state.fields_cache = dict(found._state.fields_cache)
+    instance.__dict__.update(found.__dict__, _state=state)
     return instance
 
 

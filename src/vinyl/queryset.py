@@ -6,6 +6,7 @@ caller's mode. Loading and Python's syntax are explained in results.py, methods 
 The SQL machinery below sees the Django model (`query.model`); instances are of the vinyl class (`queryset.model`).
 """
 
+import copy
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Iterator
@@ -13,12 +14,13 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from typing import Any
 
+from asgiref.sync import markcoroutinefunction
 from django.db.models import Prefetch, QuerySet
 from django.db.models import prefetch_related_objects as django_prefetch_related_objects
 from django.db.models.query import ModelIterable, RawQuerySet
 
 from vinyl import _compat, classes
-from vinyl._install import muted
+from vinyl._install import OF_DELETING, muted
 from vinyl.classes import class_of
 from vinyl.content_types import have_at_hand
 from vinyl.dispatch import always_awaited, dispatch
@@ -52,7 +54,8 @@ def _awaited(name: str, block: Block = nullcontext) -> Any:
     def method(self: "VinylQuerySet", *args: Any, **kwargs: Any) -> Any:
         return always_awaited(_in_block, block, getattr(super(VinylQuerySet, self), name), args, kwargs)
 
-    return method
+    # Django's AsyncPaginator asks.
+    return markcoroutinefunction(method)
 
 
 def _in_block(block: Block, method: Callable[..., Any], args: Any, kwargs: Any) -> Any:
@@ -133,7 +136,7 @@ class VinylQuerySet(Results, QuerySet[Any, Any]):
     delete.queryset_only = adelete.queryset_only = True  # type: ignore[attr-defined]
 
     def _delete(self) -> Any:
-        with muted():
+        with muted(OF_DELETING):
             deleted = as_django(self).delete()
         self._result_cache = None
         return deleted
@@ -183,6 +186,12 @@ class VinylQuerySet(Results, QuerySet[Any, Any]):
         if queries and not self._is_loaded:
             return dispatch(super().__getitem__, k)
         return super().__getitem__(k)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        """Copy the results too: Django's copy would load them anew, but prefetch nothing for them."""
+        copied = super().__deepcopy__(memo)
+        copied._result_cache = copy.deepcopy(self._result_cache, memo)
+        return copied
 
     def __getstate__(self) -> Any:
         self._require_loaded("Pickling or copying a queryset", "`queryset.all()`, `pickle.dumps(queryset.query)`")
