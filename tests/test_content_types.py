@@ -237,7 +237,7 @@ async def test_a_paginator_takes_a_queryset_that_was_awaited():
 
 
 @pytest.mark.asynchronous
-@pytest.mark.skipif(not hasattr(pagination, "AsyncPaginator"), reason="Django 6 brought it")
+@pytest.mark.skipif(not hasattr(pagination, "AsyncPaginator"), reason="not on Django 5, which has no AsyncPaginator")
 async def test_an_asynchronous_paginator_takes_a_queryset():
     pages = pagination.AsyncPaginator(Book.vinyl.all(), 1)
     assert (await pages.acount(), await pages.anum_pages()) == (2, 2)
@@ -250,7 +250,7 @@ async def test_an_asynchronous_paginator_takes_a_queryset():
 
 
 @pytest.mark.asynchronous
-@pytest.mark.skipif(not hasattr(pagination, "AsyncPaginator"), reason="Django 6 brought it")
+@pytest.mark.skipif(not hasattr(pagination, "AsyncPaginator"), reason="not on Django 5, which has no AsyncPaginator")
 async def test_an_asynchronous_paginator_takes_a_manager_of_a_relation_and_a_list():
     ann = await Author.vinyl.get()
     for source in (ann.books.all(), await Book.vinyl.all()):

@@ -1,6 +1,9 @@
 """What would query a queryset without being awaited: refused in the async mode, ordinary in the sync mode."""
 
+import asyncio
+import contextlib
 import copy
+import inspect
 import pickle
 
 import pytest
@@ -215,3 +218,43 @@ def test_a_queryset_can_be_pickled_in_the_sync_mode(model):
 
 async def test_a_deep_copy_of_a_queryset_does_not_query():
     assert await copy.deepcopy(Author.vinyl.filter(name="Ann")).count() == 1
+
+
+# A forgotten await
+
+
+NOT_AWAITED = {
+    "its truth": bool,
+    "its text": str,
+    "its length": len,
+    "a number": int,
+    "comparing": lambda pending: pending == 1,
+    "ordering": lambda pending: pending > 1,
+    "adding": lambda pending: pending + 1,
+    "an index": lambda pending: pending[0],
+    "an item": lambda pending: 1 in pending,
+    "iterating": list,
+}
+
+
+@pytest.mark.asynchronous
+@pytest.mark.parametrize("use", NOT_AWAITED.values(), ids=NOT_AWAITED)
+async def test_a_result_that_was_not_awaited_is_refused_where_it_is_used(use):
+    with pytest.raises(ImplicitQuery, match="Use `await`"):
+        use(Author.vinyl.count())
+
+
+@pytest.mark.asynchronous
+async def test_an_attribute_of_a_result_that_was_not_awaited_is_refused():
+    with (
+        pytest.raises(AttributeError, match="Use `await`"),
+        contextlib.closing(Author.vinyl.get(name="Ann")) as pending,
+    ):
+        _ = pending.name
+
+
+@pytest.mark.asynchronous
+async def test_what_is_awaited_is_a_coroutine_to_asyncio():
+    assert asyncio.iscoroutine(pending := Author.vinyl.count())
+    assert inspect.isawaitable(pending)
+    assert await asyncio.wait_for(asyncio.create_task(pending), 10) == await asyncio.shield(Author.vinyl.count())

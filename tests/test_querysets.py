@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 from django.core.exceptions import FieldError
-from django.db import IntegrityError
+from django.db import IntegrityError, OperationalError
 from django.db.models import (
     Avg,
     Case,
@@ -591,3 +591,19 @@ async def test_a_row_that_a_transaction_has_locked_is_locked_for_others():
         await Book.vinyl.select_for_update().get(title="Three")
         assert await asyncio.create_task(titles(), context=other) == ["Four"]
     assert await titles() == ["Three", "Four"]
+
+
+@pytest.mark.asynchronous
+@pytest.mark.engine("postgresql")
+@pytest.mark.usefixtures("shop")
+async def test_a_row_that_is_locked_is_not_waited_for_where_it_is_said_so():
+    async def lock():
+        async with vinyl.transaction.atomic():
+            await Book.vinyl.select_for_update(nowait=True, no_key=True).get(title="Three")
+
+    other = contextvars.copy_context()
+    async with vinyl.transaction.atomic():
+        await Book.vinyl.select_for_update(no_key=True).get(title="Three")
+        with pytest.raises(OperationalError, match="could not obtain lock"):
+            await asyncio.create_task(lock(), context=other)
+    await lock()
