@@ -12,6 +12,7 @@ import asyncio
 import inspect
 import os
 from collections.abc import Callable, Coroutine, Iterator
+from contextlib import AbstractContextManager
 from functools import cache
 from typing import Any
 
@@ -151,3 +152,13 @@ def db() -> None:
 @pytest.fixture
 def kinds(db: None) -> None:
     """As db, for the tables of tests.kinds too, in the default database."""
+
+
+@pytest.fixture
+def no_queries() -> Callable[[], AbstractContextManager[None]]:
+    """A block in which no query is executed."""
+
+    def refuse(execute: Any, sql: str, params: Any, many: bool, context: Any) -> None:
+        pytest.fail(f"a query was executed: {sql}")
+
+    return lambda: vinyl.connection.execute_wrapper(refuse)

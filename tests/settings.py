@@ -27,6 +27,16 @@ def database(name: str) -> dict[str, Any]:
             # Writers queue up for the file; SQLite's own patience is 5 s.
             "OPTIONS": {"timeout": 30, "transaction_mode": "IMMEDIATE"},
         }
+    if ENGINE == "mariadb":
+        return {
+            "ENGINE": "django.db.backends.mysql",
+            "NAME": name,
+            "USER": unquote(url.username or ""),
+            "PASSWORD": unquote(url.password or ""),
+            "HOST": unquote(url.hostname or "127.0.0.1"),
+            "PORT": str(url.port or ""),
+            "TEST": {"NAME": name, "MIGRATE": False, "CHARSET": "utf8mb4"},
+        }
     query = dict(pair.split("=", 1) for pair in url.query.split("&") if "=" in pair)
     return {
         "ENGINE": "django.db.backends.postgresql",

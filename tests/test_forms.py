@@ -45,16 +45,6 @@ def shop(db):
     Tag.objects.create(label="old")
 
 
-@pytest.fixture
-def no_queries():
-    """A block in which no query is executed."""
-
-    def refuse(execute, sql, params, many, context):
-        pytest.fail(f"a query was executed: {sql}")
-
-    return lambda: vinyl.connection.execute_wrapper(refuse)
-
-
 # Showing.
 
 

@@ -28,16 +28,6 @@ def shop(db):
     BigBranch.objects.create(name="City", seats=90, floors=3)
 
 
-@pytest.fixture
-def no_queries():
-    """A block in which no query is executed."""
-
-    def refuse(execute, sql, params, many, context):
-        pytest.fail(f"a query was executed: {sql}")
-
-    return lambda: vinyl.connection.execute_wrapper(refuse)
-
-
 def is_vinyl(instance, model):
     return type(instance) is vinyl.manager(model).vinyl_class
 

@@ -27,16 +27,6 @@ def shop(db):
     Note.objects.create(about=one, text="good")
 
 
-@pytest.fixture
-def no_queries():
-    """A block in which no query is executed."""
-
-    def refuse(execute, sql, params, many, context):
-        pytest.fail(f"a query was executed: {sql}")
-
-    return lambda: vinyl.connection.execute_wrapper(refuse)
-
-
 def rendered(source, **context):
     """Render right here, in the coroutine: nothing can wait."""
     return Template(source).render(Context(context))

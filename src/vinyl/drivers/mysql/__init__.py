@@ -7,6 +7,7 @@ are, so values, row counts, `executemany()` and errors are those of the synchron
     options.py      what Django passes to mysqlclient, as asyncmy and this package want it; refuses what they cannot do
     wire.py         asyncmy's connection: connecting, TLS, authentication
     statement.py    one exchange with the server that can be waited for again after a cancellation; errors as mysqlclient's
+    result.py       mysqlclient's result
     connection.py   mysqlclient's connection on top of these
 
 Protocol of a statement that is cancelled: its answer is waited for, a moment at first, since most come at once; then
@@ -83,9 +84,13 @@ def terminate(connection: Connection) -> None:
 
 def drop_cursor(cursor: Any) -> bool:
     """Close a cursor; False if further answers to its statement are still to be read."""
-    connection, cursor.connection = cursor.connection, None
+    # Django's wrapper of mysqlclient's cursor.
+    cursor = getattr(cursor, "cursor", cursor)
+    if cursor.connection is not None and cursor.connection.more_results():
+        cursor.connection = None
+        return False
     cursor.close()
-    return connection is None or not connection.more_results()
+    return True
 
 
 def catch_up(connection: Connection) -> bool:

@@ -6,7 +6,8 @@ nothing is lost, and can be waited for again.
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from typing import Any
 
 import asyncmy.errors
@@ -14,22 +15,35 @@ import MySQLdb
 from MySQLdb.constants import CR, ER
 
 
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How many seconds the server may take to read more of a statement, and to send more of its answer."""
+
+    read_timeout: float | None
+    write_timeout: float | None
+    is_writing: Callable[[], bool]
+
+    def limit(self, is_writing: bool) -> float | None:
+        return (self.write_timeout or self.read_timeout) if is_writing else self.read_timeout
+
+
 class Statement:
-    """A coroutine of asyncmy's that goes on where it was when wait() is called again after a cancellation.
+    """A coroutine of asyncmy's that goes on where it was when wait() is called again after a cancellation."""
 
-    `silence` is how many seconds the server may take for each step of its answer.
-    """
-
-    def __init__(self, coroutine: Coroutine[Any, None, Any], silence: float | None = None) -> None:
+    def __init__(self, coroutine: Coroutine[Any, None, Any], patience: Patience | None = None) -> None:
         self._coroutine = coroutine
-        self._silence = silence
+        self._patience = patience
         self._waits_for: Any = None
 
     async def wait(self) -> Any:
-        """Wait for the answer; raise TimeoutError where the server stays silent for too long."""
+        """Wait for the answer; raise TimeoutError where patience ends."""
         while True:
             if self._waits_for is not None and not self._waits_for.done():
-                await self._arrival()
+                # Only the shield is cancelled with the task.
+                if self._patience is None:
+                    await asyncio.shield(self._waits_for)
+                else:
+                    await self._arrival(self._patience)
             try:
                 self._waits_for = self._coroutine.send(None)
             except StopIteration as stop:
@@ -37,13 +51,16 @@ class Statement:
             # What `await` tells the task about the future, which it will not see.
             self._waits_for._asyncio_future_blocking = False
 
-    async def _arrival(self) -> None:
-        # Only the shield is cancelled with the task.
-        if self._silence is None:
-            await asyncio.shield(self._waits_for)
-        else:
-            async with asyncio.timeout(self._silence):
-                await asyncio.shield(self._waits_for)
+    async def _arrival(self, patience: Patience) -> None:
+        while True:
+            is_writing = patience.is_writing()
+            try:
+                async with asyncio.timeout(patience.limit(is_writing)):
+                    await asyncio.shield(self._waits_for)
+                return
+            except TimeoutError:
+                if not is_writing or patience.is_writing():
+                    raise
 
     def close(self) -> None:
         """Give the exchange up: asyncmy closes its connection."""
