@@ -100,7 +100,7 @@ def pinned_here(alias: str) -> Any:
 
 
 def all_pins() -> Mapping[str, Pin]:
-    """Return the pins of this context: the same object as long as none is set or ended."""
+    """Return the pins of this context, by alias. They compare equal as long as none is set or ended."""
     return _pins.get()
 
 

@@ -243,7 +243,7 @@ def begin(fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> tuple[bool, Any
 
 
 async def _taken_up(rest: Callable[[], Coroutine[Any, Any, Any]], pins_at_begin: object) -> Any:
-    if all_pins() is not pins_at_begin:
+    if all_pins() != pins_at_begin:
         raise ModeError(
             "The call was made outside of the transaction or hold in which it is awaited, or the other way round. Call "
             "and await it in one place."
