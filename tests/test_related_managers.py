@@ -10,7 +10,8 @@ from django.test.utils import isolate_apps
 
 import vinyl
 from tests.library.models import Author, Book, Note, Tag
-from vinyl import UnloadedAttribute, VinylManager, VinylModel
+from vinyl import UnloadedAttribute, VinylManager, VinylModel, VinylQuerySet
+from vinyl.queryset import as_vinyl
 
 pytestmark = pytest.mark.usefixtures("db")
 
@@ -215,3 +216,12 @@ async def test_neighbours_are_found_and_are_of_vinyl():
     await found.update(title="4")
     with pytest.raises(Book.DoesNotExist):
         await three.get_next_by_changed()
+
+
+async def test_prefetches_that_a_default_manager_brings_along_give_instances_of_vinyl():
+    ann = await Author.vinyl.create(name="Ann")
+    await ann.books.create(title="One")
+    queryset = as_vinyl(Author.objects.prefetch_related(Prefetch("books", Book.objects.all()), "edited"))
+    (loaded,) = await queryset
+    assert isinstance(loaded.books.all(), VinylQuerySet)
+    assert isinstance(loaded.books.all()[0], VinylModel)

@@ -3,11 +3,14 @@
 It must not know anything of vinyl: each name here is what the newest Django has, or its equivalent in an older one.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from asgiref.sync import markcoroutinefunction
 from django.core import exceptions
 from django.db import DatabaseError, models
+from django.utils.inspect import func_accepts_kwargs, func_supports_parameter
 
 
 class _ObjectNotUpdated(Exception):
@@ -22,7 +25,8 @@ else:
     # Django 6.1 brought it, below what it was before.
     FieldFetchBlocked = getattr(exceptions, "FieldFetchBlocked", exceptions.FieldError)
 
-# Django 6.1 brought it: the fetch mode that queries for all instances of a result at once.
+# Django 6.1 brought them: the fetch mode that is the default, and the one that queries for all instances of a result.
+FETCH_ONE: Any = getattr(models, "FETCH_ONE", None)
 FETCH_PEERS: Any = getattr(models, "FETCH_PEERS", None)
 
 _NOT_UPDATED = ("Forced update did not affect any rows.", "Save with update_fields did not affect any rows.")
@@ -31,6 +35,16 @@ _NOT_UPDATED = ("Forced update did not affect any rows.", "Save with update_fiel
 def is_not_updated(error: Exception) -> bool:
     """Tell whether Django raised this because an UPDATE matched no row. Django 5.2 says so in the message only."""
     return isinstance(error, ObjectNotUpdated) or (type(error) is DatabaseError and str(error) in _NOT_UPDATED)
+
+
+def from_db(model: Any) -> Callable[[str | None, Any, Any], Any]:
+    """Return the model's from_db(). Those that models override are given the default fetch mode from Django 6.1 on."""
+    method: Any = model.from_db
+    djangos: Any = models.Model.from_db
+    if FETCH_ONE is None or getattr(method, "__func__", None) is djangos.__func__:
+        return method  # type: ignore[no-any-return]
+    takes_it = func_supports_parameter(method, "fetch_mode") or func_accepts_kwargs(method)
+    return partial(method, fetch_mode=FETCH_ONE) if takes_it else method
 
 
 def referenced_fields(generated: Any) -> frozenset[Any]:

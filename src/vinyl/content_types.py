@@ -14,7 +14,7 @@ from django.apps import apps
 def have_at_hand(model: Any, using: str) -> None:
     """Inside an operation: fill the cache for the generic relations of a model, which queries at most once."""
     for field in model._meta.private_fields:
-        if hasattr(field, "content_type_field_name"):
+        if hasattr(field, "content_type_field_name") and apps.is_installed("django.contrib.contenttypes"):
             content_types: Any = apps.get_model("contenttypes", "ContentType").objects
             content_types.db_manager(using).get_for_model(model, for_concrete_model=field.for_concrete_model)
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from django.db.models.query import ModelIterable
 
+from vinyl import _compat
 from vinyl.classes import class_of
 from vinyl.content_types import have_at_hand
 
@@ -50,7 +51,7 @@ def _instance_from_row(
     columns = klass_info["select_fields"]
     start, end = columns[0], columns[-1] + 1
     names = [column[0].target.attname for column in select[start:end]]
-    from_db = class_of(model).from_db
+    from_db = _compat.from_db(class_of(model))
     return lambda row: from_db(alias, names, row[start:end])
 
 
@@ -66,7 +67,7 @@ class _Joined:
         self._is_single = len(self._names) == 1
         self._key = positions[model._meta.pk_fields[0].attname]
         self._alias = alias
-        self._from_db = class_of(model).from_db
+        self._from_db = _compat.from_db(class_of(model))
         self._set_here, self._set_there = klass_info["local_setter"], klass_info["remote_setter"]
         self._joined = [_Joined(info, select, alias) for info in klass_info.get("related_klass_infos", [])]
 

@@ -262,6 +262,7 @@ def as_vinyl(queryset: Any) -> Any:
         queryset.model = class_of(queryset.model)
         if queryset._iterable_class is ModelIterable:
             queryset._iterable_class = VinylModelIterable
+        queryset._prefetch_related_lookups = tuple(_vinyl_lookups(queryset._prefetch_related_lookups))
     return queryset
 
 

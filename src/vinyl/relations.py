@@ -20,6 +20,7 @@ from django.db.models.fields.related_descriptors import (
     ReverseOneToOneDescriptor,
 )
 
+from vinyl import _compat
 from vinyl._install import muted
 from vinyl.classes import class_of
 from vinyl.content_types import awaited_object, set_later
@@ -142,7 +143,7 @@ def _parent(instance: Any, link: Any) -> Any:
     model = link.remote_field.model
     loaded = instance.__dict__
     names = [field.attname for field in model._meta.concrete_fields if field.attname in loaded]
-    parent = class_of(model).from_db(instance._state.db, names, [loaded[name] for name in names])
+    parent = _compat.from_db(class_of(model))(instance._state.db, names, [loaded[name] for name in names])
     parent._state.adding = instance._state.adding
     return parent
 
