@@ -126,7 +126,7 @@ def empty(alias: str, label: str) -> None:
     with connections[alias].cursor() as cursor:
         written = [table for table in reversed(tables(alias, label)) if has_rows(cursor, table)]
         if written:
-            with transaction.atomic(using=alias):
+            with connections[alias].constraint_checks_disabled(), transaction.atomic(using=alias):
                 for table in written:
                     cursor.execute(f"DELETE FROM {table}")
 

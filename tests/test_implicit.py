@@ -258,3 +258,11 @@ async def test_what_is_awaited_is_a_coroutine_to_asyncio():
     assert asyncio.iscoroutine(pending := Author.vinyl.count())
     assert inspect.isawaitable(pending)
     assert await asyncio.wait_for(asyncio.create_task(pending), 10) == await asyncio.shield(Author.vinyl.count())
+
+
+@pytest.mark.asynchronous
+async def test_a_task_of_a_query_can_be_shown():
+    task = asyncio.create_task(Author.vinyl.count())
+    assert "<Task pending" in repr(task)
+    await task
+    assert "<Task finished" in repr(task)

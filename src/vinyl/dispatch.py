@@ -8,6 +8,7 @@ An operation is synchronous Django code. While it runs the mode is sync, so that
 objects (a queryset's `get()` from `get_or_create()`, say) executes at once.
 """
 
+import sys
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any, NoReturn
 
@@ -49,11 +50,17 @@ class Operation(Coroutine[Any, Any, Any]):
             return getattr(self._coroutine, name)
         raise AttributeError(f"There is no {name!r} before the query is awaited: {_NOT_AWAITED}")
 
+    def __bool__(self) -> bool:
+        # asyncio asks for the truth of a task's coroutine where it shows the task.
+        if sys._getframe(1).f_globals.get("__name__", "").startswith("asyncio."):
+            return True
+        return self._refuse()
+
     def _refuse(self, *args: Any) -> NoReturn:
         self._coroutine.close()
         raise ImplicitQuery(f"A query was used as if it were its result. {_NOT_AWAITED}")
 
-    __bool__ = __str__ = __len__ = __iter__ = __getitem__ = __contains__ = _refuse
+    __str__ = __len__ = __iter__ = __getitem__ = __contains__ = _refuse
     __int__ = __float__ = __index__ = __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _refuse
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __truediv__ = _refuse
     __hash__ = object.__hash__

@@ -26,9 +26,9 @@ class VinylModelIterable(ModelIterable):  # type: ignore[type-arg]
     def __iter__(self) -> Iterator[Any]:
         queryset: Any = self.queryset
         alias = queryset.db
-        have_at_hand(queryset.model, alias)
         compiler = queryset.query.get_compiler(using=alias)
         results = compiler.execute_sql(chunked_fetch=self.chunked_fetch, chunk_size=self.chunk_size)
+        have_at_hand(queryset.model, alias)
         klass_info = compiler.klass_info
         from_row = _instance_from_row(queryset.model, klass_info, compiler.select, alias)
         joined = [_Joined(info, compiler.select, alias) for info in klass_info.get("related_klass_infos", [])]

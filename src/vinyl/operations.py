@@ -76,10 +76,11 @@ def insert(instance: Any, using: str | None) -> Any:
     with _rewound(instance), _write_block(model, alias):
         instance._prepare_related_fields_for_save(operation_name="insert")
         instance._save_parents(model, alias, None, (model,))
+        had = frozenset(instance.__dict__)
         instance._save_table(cls=model, force_insert=True, using=alias)
         instance._state.db = alias
         instance._state.adding = False
-        _read_back(instance, alias)
+        _read_back(instance, alias, had)
         have_at_hand(instance._meta.model, alias)
     return instance
 
@@ -101,10 +102,11 @@ def update(instance: Any, using: str | None, values: dict[str, Any]) -> Any:
         _forget_generated_from(instance, fields)
         _load_links(instance, model, alias)
         _give_parents_their_keys(instance, model)
+        had = frozenset(instance.__dict__)
         _update_tables(instance, [*model._meta.all_parents, model], alias, frozenset(field.name for field in fields))
         instance._state.db = alias
         instance._state.adding = False
-        _read_back(instance, alias)
+        _read_back(instance, alias, had)
     return instance
 
 
@@ -174,13 +176,17 @@ def _forget_generated_from(instance: Any, fields: list[Any]) -> None:
             del loaded[field.attname]
 
 
-def _read_back(instance: Any, using: str) -> None:
-    """Read what the database has computed, as far as the statement did not return it already."""
+def _read_back(instance: Any, using: str, had: frozenset[str]) -> None:
+    """Read what the database has computed, as far as the statement did not return it already.
+
+    `had` are the attributes from before: Django drops those of expressions that the statement could not return.
+    """
+    loaded = instance.__dict__
     names = [
         field.attname
         for field in instance._meta.concrete_fields
-        if hasattr(instance.__dict__.get(field.attname), "resolve_expression")
-        or (field.generated and field.attname not in instance.__dict__)
+        if hasattr(loaded.get(field.attname), "resolve_expression")
+        or (field.attname not in loaded and (field.generated or field.attname in had))
     ]
     if names:
         read(instance, names, using)

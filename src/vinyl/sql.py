@@ -44,7 +44,8 @@ class Connection:
             cursor.execute(sql, params)
             if cursor.description is None:
                 return cursor.rowcount
-            return cursor.fetchall()
+            # mysqlclient's cursors give a tuple.
+            return list(cursor.fetchall())
 
     def cursor(self) -> "CursorBlock":
         """Return a cursor for `async with` (or `with`): PEP 249's methods, awaited. It pins its connection."""

@@ -106,8 +106,11 @@ class ScopedWrapper:
 
     @property
     def execute_wrappers(self) -> MutableSequence[Any]:
-        """The wrappers of this context: a list made anew, since Django only reads it."""
-        return pins.execute_wrappers(self.alias)
+        """The wrappers of this context: a list made anew, since Django only reads it.
+
+        What connecting executes is not theirs: whether the pool connects is an accident of who else has queried.
+        """
+        return [] if self.source is None else pins.execute_wrappers(self.alias)
 
     @execute_wrappers.setter
     def execute_wrappers(self, value: object) -> None:
