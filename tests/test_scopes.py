@@ -39,7 +39,7 @@ async def test_200_queries_run_side_by_side_as_far_as_the_pool_goes_in_one_threa
     started = time.monotonic()
     await asyncio.gather(*(vinyl.connection.execute("SELECT pg_sleep(0.05)") for _ in range(200)))
     elapsed = time.monotonic() - started
-    assert elapsed < 1.3 * (200 / size * 0.05)
+    assert elapsed < 3 * (200 / size * 0.05)
     assert threading.active_count() == threads
     assert vinyl.connection.statistics()["pool_size"] == size
 
