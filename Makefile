@@ -2,7 +2,7 @@
 #
 #   PYTHON   the interpreter (default: the newest that runs)
 #   DJANGO   5.2, 6.0 or 6.1 (default: the newest that the interpreter supports)
-#   ARGS     arguments for pytest, and --engine NAME
+#   ARGS     arguments for pytest, and --engine NAME; for test-django, --compare and labels of tests
 #   DB       the database of the demo: sqlite or postgresql
 #
 # With PYTHON or DJANGO given, the environment is .venv-<python>-<django>, so that several live side by side.
@@ -14,16 +14,19 @@ django  := $(or $(DJANGO),$(if $(filter 3.11,$(version)),5.2,6.1))
 venv    := .venv$(if $(PYTHON)$(DJANGO),-$(version)-$(django))
 ready   := $(venv)/.ready
 
-.PHONY: help demo test lint types format clean
+.PHONY: help demo test test-django lint types format clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 demo: $(ready) ## run the record shop, asynchronously and synchronously, and compare (DB=sqlite, DB=postgresql)
 	@$(venv)/bin/python examples/record_shop/demo.py --db $(DB)
 
 test: $(ready) ## run the tests on every engine (ARGS="-x -k bridge", PYTHON=python3.11 DJANGO=5.2)
 	@$(venv)/bin/python -m tests $(ARGS)
+
+test-django: $(ready) ## run Django's own tests on vinyl (ARGS="queries", ARGS=--compare)
+	@$(venv)/bin/python -m tests.django_suite $(ARGS)
 
 lint: $(ready) ## check style, format and the direction of imports
 	@$(venv)/bin/ruff check
@@ -38,7 +41,7 @@ format: $(ready) ## let ruff rewrite what it can
 	@$(venv)/bin/ruff format
 
 clean: ## remove the environments and what the tools left behind
-	@rm -rf .venv .venv-* .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist
+	@rm -rf .venv .venv-* .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .django-tests build dist
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The environment is made anew for another interpreter; otherwise pip only installs what changed.
