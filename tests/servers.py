@@ -5,6 +5,8 @@ raises `Unavailable` with the reason; leaving it removes what was started. A fur
 
 PostgreSQL is, in this order: the server that VINYL_TEST_POSTGRESQL names (postgresql://user:password@host:port/dbname);
 one on the standard local port or socket that lets us in without a password and lets us create databases; a private one.
+MariaDB (or MySQL) is the server that VINYL_TEST_MARIADB names (mysql://user:password@host:port/, or a socket's path,
+quoted, as the host), or one on the standard local port or socket that lets root in without a password.
 VINYL_TEST_PRIVATE=1 asks for the private one at once; `debian` or `wheel` instead of 1 also say whose programs to run.
 """
 
@@ -15,7 +17,8 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from urllib.parse import quote
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
 
 import psycopg
 
@@ -58,6 +61,23 @@ def postgresql() -> Iterator[Server]:
             raise Unavailable(f"{found} and none could be started: {error}") from error
 
 
+@contextmanager
+def mariadb() -> Iterator[Server]:
+    if url := os.environ.get("VINYL_TEST_MARIADB"):
+        yield ask_mariadb(url, "named by VINYL_TEST_MARIADB")
+        return
+    refusals = []
+    for host in ["127.0.0.1", "/run/mysqld/mysqld.sock", "/tmp/mysql.sock"]:
+        try:
+            server = ask_mariadb(f"mysql://root@{quote(host, safe='')}:3306/", f"found at {host}")
+        except Unavailable as error:
+            refusals.append(str(error))
+        else:
+            yield server
+            return
+    raise Unavailable("; ".join(refusals))
+
+
 ENGINES: dict[str, Callable[[], AbstractContextManager[Server]]] = {
     "sqlite": sqlite,
     "postgresql": postgresql,
@@ -89,3 +109,31 @@ def ask_postgresql(url: str, origin: str) -> Server:
     if allowed != (True,):
         raise Unavailable(f"the server {origin} does not let its user create databases.")
     return Server(url, f"{version // 10000}.{version % 10000}", origin)
+
+
+def ask_mariadb(url: str, origin: str) -> Server:
+    """Connect to a server once, for its version, and to see whether the tests may create their databases there."""
+    try:
+        import MySQLdb
+    except ImportError as error:
+        raise Unavailable("mysqlclient is not installed") from error
+    parts = urlsplit(url)
+    host = unquote(parts.hostname or "127.0.0.1")
+    where: dict[str, Any] = {"unix_socket": host} if host.startswith("/") else {"host": host}
+    name = "test_vinyl_probe"
+    try:
+        with MySQLdb.connect(
+            user=unquote(parts.username or ""),
+            password=unquote(parts.password or ""),
+            port=parts.port or 3306,
+            connect_timeout=3,
+            **where,
+        ) as connection:
+            cursor = connection.cursor()
+            cursor.execute("SELECT VERSION()")
+            version = cursor.fetchone()[0]
+            cursor.execute(f"CREATE DATABASE IF NOT EXISTS {name}")
+            cursor.execute(f"DROP DATABASE {name}")
+    except MySQLdb.Error as error:
+        raise Unavailable(f"the server {origin} refused: {' '.join(map(str, error.args))}") from error
+    return Server(url, version, origin)

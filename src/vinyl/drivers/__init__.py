@@ -18,7 +18,11 @@ its kind is needed.
 from importlib import import_module
 from typing import Any, Protocol, cast
 
-POSTGRESQL = "django.db.backends.postgresql.base"
+# Modules of Django's DatabaseWrapper classes, and the drivers of these and of all classes that derive from them.
+NATIVE = {
+    "django.db.backends.postgresql.base": "vinyl.drivers.postgresql",
+    "django.db.backends.mysql.base": "vinyl.drivers.mysql",
+}
 
 
 class Driver(Protocol):
@@ -44,5 +48,5 @@ class Driver(Protocol):
 
 def driver_for(wrapper_class: type) -> Driver:
     """Return the driver for a DatabaseWrapper class: its own or that of the Django class it derives from."""
-    native = any(base.__module__ == POSTGRESQL for base in wrapper_class.__mro__)
-    return cast("Driver", import_module("vinyl.drivers.postgresql" if native else "vinyl.drivers.threaded"))
+    names = (NATIVE[base.__module__] for base in wrapper_class.__mro__ if base.__module__ in NATIVE)
+    return cast("Driver", import_module(next(names, "vinyl.drivers.threaded")))

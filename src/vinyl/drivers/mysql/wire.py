@@ -1,0 +1,174 @@
+"""asyncmy's connection to a server: what it lacks for connecting as mysqlclient does.
+
+TLS is negotiated by what the server offers, and by the event loop's own means, which serve uvloop too. A password is
+not sent in clear text over a network. All that this package knows of asyncmy's internals, `Statement` aside, is here.
+"""
+
+import asyncio
+import socket
+import ssl
+import struct
+from typing import Any
+
+import asyncmy.connection
+import MySQLdb
+from asyncmy.charset import charset_by_name
+from asyncmy.constants import CLIENT as ASYNCMY_CLIENT
+from asyncmy.errors import MySQLError, OperationalError
+from MySQLdb.constants import CLIENT, CR, ER
+
+from vinyl.drivers.mysql.options import Options
+from vinyl.drivers.mysql.statement import translated
+
+LARGEST_PACKET = 2**24 - 1
+QUIT = b"\x01\x00\x00\x00\x01"
+SET_OPTION = 0x1B
+PLAIN_TEXT_PLUGINS = (b"mysql_clear_password", b"dialog")
+# Typed in part only: most of what is used here is not meant for others.
+_Asyncmy: Any = asyncmy.connection.Connection
+
+
+class Wire(_Asyncmy):  # type: ignore[misc]
+    """asyncmy's connection. Made by open_wire()."""
+
+    _transport: Any
+
+    def __init__(self, *, tls: ssl.SSLContext | None, tls_is_required: bool, **parameters: Any) -> None:
+        super().__init__(**parameters)
+        self._tls = tls
+        self._tls_is_required = tls_is_required
+
+    async def _request_authentication(self) -> Any:
+        if self._tls is not None:
+            if self.server_capabilities & CLIENT.SSL:
+                await self._start_tls(self._tls)
+            elif self._tls_is_required:
+                raise OperationalError(CR.SSL_CONNECTION_ERROR, "TLS is required, but the server does not offer it")
+        try:
+            return await super()._request_authentication()
+        except RuntimeError as error:
+            # asyncmy names the package that the method of authentication needs.
+            raise OperationalError(CR.AUTH_PLUGIN_ERR, f"{error}; install it, or use another method") from error
+
+    async def _start_tls(self, context: ssl.SSLContext) -> None:
+        self._client_flag |= CLIENT.SSL | (self.server_capabilities & ASYNCMY_CLIENT.DEPRECATE_EOF)
+        charset = charset_by_name(self._charset).id
+        self.write_packet(struct.pack("<IIB23x", self._client_flag, LARGEST_PACKET, charset & 0xFF))
+        try:
+            self._transport = await self._loop.start_tls(
+                self._transport, self._proto, context, server_hostname=self._host
+            )
+        except ssl.SSLError as error:
+            raise OperationalError(CR.SSL_CONNECTION_ERROR, f"TLS/SSL error: {error}") from error
+        # Without these asyncmy would begin TLS once more, or hide the password from the server.
+        self._tls_established = self._secure = True
+
+    async def _process_auth(self, plugin_name: bytes, auth_packet: Any) -> Any:
+        if plugin_name in PLAIN_TEXT_PLUGINS and not self._secure:
+            raise OperationalError(
+                CR.AUTH_PLUGIN_ERR,
+                f"the server asks for the password in clear text ({plugin_name.decode()}), which is not sent without "
+                "TLS: set OPTIONS['ssl_mode'] to 'REQUIRED'",
+            )
+        return await super()._process_auth(plugin_name, auth_packet)
+
+    @property
+    def encoding(self) -> str:
+        return str(self._encoding)
+
+    @property
+    def states_are_complete(self) -> bool:
+        """Whether answers with rows tell the server's status too."""
+        return bool(self._deprecate_eof)
+
+    @property
+    def answer(self) -> Any:
+        """The last answer: asyncmy's MySQLResult."""
+        return self._result
+
+    async def next_answer(self) -> None:
+        await self._read_query_result()
+
+    async def set_option(self, option: int) -> None:
+        await self._execute_command(SET_OPTION, struct.pack("<H", option))
+        await self.read_packet()
+
+    async def check(self) -> None:
+        await self.ping(reconnect=False)
+
+    async def select_database(self, name: str) -> None:
+        await self.select_db(name)
+
+    @property
+    def is_open(self) -> bool:
+        return not self._stream_broken
+
+    @property
+    def has_unread(self) -> bool:
+        return bool(self._proto.length != self._proto.pos)
+
+    @property
+    def is_writing(self) -> bool:
+        return bool(self._transport.get_write_buffer_size())
+
+    def fileno(self) -> int:
+        return int(self._transport.get_extra_info("socket").fileno())
+
+    def shut(self, *, politely: bool) -> None:
+        """Close the socket without waiting, after a word to the server or in the middle of whatever it is."""
+        transport, self._transport = self._transport, None
+        self._connected = False
+        if transport is None:
+            return
+        try:
+            if politely and not transport.is_closing():
+                transport.write(QUIT)
+            if politely and not self._tls_established:
+                transport.close()
+            else:
+                # With TLS close() waits for the server, and the event loop may end before.
+                transport.abort()
+        except RuntimeError:
+            # The event loop was closed without its connections.
+            transport.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+
+
+async def open_wire(options: Options, *, database: bool = True) -> Wire:
+    """Connect; raise mysqlclient's errors."""
+    parameters = options.asyncmy if database else {**options.asyncmy, "database": None}
+    wire = Wire(tls=options.tls, tls_is_required=options.tls_is_required, **parameters)
+    try:
+        async with asyncio.timeout(options.connect_timeout):
+            await wire.connect()
+    except TimeoutError:
+        raise _unreachable(options, "timed out") from None
+    except MySQLError as error:
+        if error.args[0] == CR.CONN_HOST_ERROR and isinstance(error.__cause__, OSError):
+            raise _unreachable(options, error.__cause__) from None
+        raise translated(error) from None
+    except BaseException:
+        wire.close()
+        raise
+    return wire
+
+
+def _unreachable(options: Options, why: object) -> MySQLdb.OperationalError:
+    if options.asyncmy["unix_socket"]:
+        code, where = CR.CONNECTION_ERROR, f"local server through socket '{options.where}'"
+    else:
+        code, where = CR.CONN_HOST_ERROR, f"server on '{options.where}'"
+    if isinstance(why, socket.gaierror):
+        code = CR.UNKNOWN_HOST
+    return MySQLdb.OperationalError(code, f"Can't connect to {where} ({why})")
+
+
+async def kill_statement(options: Options, thread_id: int) -> None:
+    """End the statement that runs in the server's thread, by a connection made for this."""
+    wire = await open_wire(options, database=False)
+    try:
+        await wire.query(b"KILL QUERY %d" % thread_id)
+    except MySQLError as error:
+        if error.args[0] != ER.NO_SUCH_THREAD:
+            raise
+    finally:
+        wire.shut(politely=True)

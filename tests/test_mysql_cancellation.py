@@ -1,0 +1,210 @@
+"""On MySQL and MariaDB a cancelled statement is killed on the server; its connection is used again if it is clean."""
+
+import asyncio
+import contextlib
+import logging
+import time
+import uuid
+
+import pytest
+from django.db import OperationalError
+
+import vinyl
+from tests.hops import CancelledAt
+from tests.library.models import Author
+from tests.test_cancellation import assert_answers_are_not_mixed_up, assert_pool_is_whole
+from vinyl import OwnershipError, transaction
+
+pytest.importorskip("MySQLdb", reason="not on an environment without mysqlclient")
+
+from vinyl.drivers.mysql import connection as driver
+
+pytestmark = [pytest.mark.engine("mariadb"), pytest.mark.usefixtures("db"), pytest.mark.asynchronous]
+
+RUNNING = "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE %s AND id <> CONNECTION_ID()"
+
+
+async def awaited(awaitable):
+    return await awaitable
+
+
+async def running(marker):
+    ((count,),) = await vinyl.connection.execute(RUNNING, [f"%{marker}%"])
+    return count
+
+
+async def open_on_the_server():
+    ((count,),) = await vinyl.connection.execute(
+        "SELECT COUNT(*) FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID()"
+    )
+    return count
+
+
+async def sleeping(seconds=60):
+    """Start a statement that takes long, and wait until the server runs it."""
+    marker = str(uuid.uuid4())
+    task = asyncio.create_task(awaited(vinyl.connection.execute(f"SELECT SLEEP({seconds}) /* {marker} */")))
+    while not await running(marker):
+        assert not task.done()
+    return task, marker
+
+
+@pytest.mark.loops
+async def test_a_cancelled_statement_is_killed_and_its_connection_goes_on():
+    task, marker = await sleeping()
+    before = await open_on_the_server()
+    started = time.monotonic()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not await running(marker)
+    assert time.monotonic() - started < 1
+    assert await open_on_the_server() == before
+    assert vinyl.connection.statistics()["returns_bad"] == 0
+    assert len(asyncio.all_tasks()) == 1
+
+
+async def test_after_a_kill_each_statement_gets_its_own_answer():
+    task, _ = await sleeping()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await assert_answers_are_not_mixed_up()
+
+
+async def test_statements_cancelled_at_any_moment_leave_clean_connections(monkeypatch):
+    # Without the grace each is killed, many a time after it has ended.
+    monkeypatch.setattr(driver, "GRACE", 0.0)
+
+    async def cancelled(n):
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.0005):
+                await vinyl.connection.execute("SELECT SLEEP(%s)", [n / 2000])
+
+    await asyncio.gather(*(vinyl.connection.execute("SELECT SLEEP(0.01)") for _ in range(10)))
+    for _ in range(10):
+        await asyncio.gather(*(cancelled(n) for n in range(6)))
+        await assert_answers_are_not_mixed_up(20)
+    await assert_answers_are_not_mixed_up()
+    assert vinyl.connection.statistics()["returns_bad"] == 0
+
+
+async def test_a_statement_that_ends_at_once_is_not_killed(monkeypatch):
+    async def kill(*args):
+        pytest.fail("It was killed.")
+
+    monkeypatch.setattr(driver, "kill_statement", kill)
+    await vinyl.connection.execute("SELECT 1")
+    for hop in range(1, 4):
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.create_task(awaited(CancelledAt(vinyl.connection.execute("SELECT 1"), hop)))
+    assert vinyl.connection.statistics()["returns_bad"] == 0
+    await assert_answers_are_not_mixed_up(20)
+
+
+@pytest.mark.parametrize("times", [2, 5])
+async def test_cancelling_again_and_again_does_not_hurry_it(times):
+    task, marker = await sleeping()
+    for _ in range(times):
+        task.cancel()
+        await asyncio.sleep(0)
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not await running(marker)
+    await assert_pool_is_whole()
+    await assert_answers_are_not_mixed_up(50)
+
+
+async def test_a_transaction_with_a_cancelled_statement_is_rolled_back():
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1), transaction.atomic():
+            await Author.vinyl(name="x").insert()
+            await vinyl.connection.execute("SELECT SLEEP(60)")
+    assert not await Author.vinyl.exists()
+    assert vinyl.connection.statistics()["returns_bad"] == 0
+    await assert_answers_are_not_mixed_up(50)
+
+
+async def test_what_was_committed_is_committed_when_the_cancellation_arrives():
+    for hop in range(1, 5):
+        insert = vinyl.connection.execute("INSERT INTO library_tag (label) VALUES (%s)", [str(hop)])
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.create_task(awaited(CancelledAt(insert, hop)))
+        first = await vinyl.connection.execute("SELECT COUNT(*) FROM library_tag")
+        await asyncio.sleep(0.01)
+        assert await vinyl.connection.execute("SELECT COUNT(*) FROM library_tag") == first
+
+
+async def test_a_dropped_coroutine_closes_its_socket_at_once():
+    marker = str(uuid.uuid4())
+    dropped = vinyl.connection.execute(f"SELECT SLEEP(3) /* {marker} */").__await__()
+    for future in dropped:
+        if future is not None:
+            future._asyncio_future_blocking = False
+            done, _ = await asyncio.wait([future], timeout=0.3)
+            if not done:
+                break
+    assert await running(marker) == 1
+    dropped.close()
+    assert vinyl.connection.statistics()["returns_bad"] == 1
+    await assert_pool_is_whole()
+    await assert_answers_are_not_mixed_up(50)
+
+
+async def test_a_connection_that_the_server_has_closed_is_replaced():
+    ((number,),) = await vinyl.connection.execute("SELECT CONNECTION_ID()")
+    with pytest.raises(OperationalError, match="1927"):
+        await vinyl.connection.execute(f"KILL {number}")
+    assert await vinyl.connection.execute("SELECT CONNECTION_ID()") != [(number,)]
+    task, marker = await sleeping()
+    ((number,),) = await vinyl.connection.execute(
+        "SELECT id FROM information_schema.processlist WHERE info LIKE %s AND id <> CONNECTION_ID()", [f"%{marker}%"]
+    )
+    await vinyl.connection.execute(f"KILL {number}")
+    with pytest.raises(OperationalError, match=r"1927|2013"):
+        await task
+    await assert_answers_are_not_mixed_up(50)
+
+
+async def test_a_statement_that_somebody_else_kills_raises_an_error():
+    task, marker = await sleeping()
+    await vinyl.connection.execute(
+        "BEGIN NOT ATOMIC DECLARE n BIGINT; SELECT id INTO n FROM information_schema.processlist "
+        "WHERE info LIKE %s AND id <> CONNECTION_ID(); EXECUTE IMMEDIATE CONCAT('KILL QUERY ', n); END",
+        [f"SELECT SLEEP%{marker}%"],
+    )
+    with pytest.raises(OperationalError, match="1317"):
+        await task
+    await assert_answers_are_not_mixed_up(50)
+
+
+async def test_a_statement_that_cannot_be_killed_loses_its_connection(monkeypatch, caplog):
+    async def kill(*args):
+        raise OSError("no way")
+
+    monkeypatch.setattr(driver, "kill_statement", kill)
+    monkeypatch.setattr(driver, "CANCEL_TIMEOUT", 0.3)
+    task, _ = await sleeping(2)
+    with caplog.at_level(logging.WARNING, "vinyl.mysql"):
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert "no way" in caplog.text
+    assert "did not end" in caplog.text
+    assert vinyl.connection.statistics()["returns_bad"] == 1
+    await assert_answers_are_not_mixed_up(50)
+
+
+async def test_two_tasks_cannot_use_one_connection_at_a_time():
+    async with vinyl.connection.cursor() as cursor:
+
+        async def execute(seconds):
+            await cursor.execute(f"SELECT SLEEP({seconds})")
+
+        first = asyncio.create_task(execute(0.1))
+        await asyncio.sleep(0.05)
+        with pytest.raises(OwnershipError):
+            await execute(0)
+        with contextlib.suppress(OwnershipError):
+            await first
+    await assert_answers_are_not_mixed_up(50)
