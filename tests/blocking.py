@@ -1,14 +1,16 @@
 """Finding calls that block the event loop, or that run in a thread.
 
 `watched()` makes these raise in the thread that uses it: sleeping, waiting for a socket, psycopg's blocking waits and
-libpq's blocking calls, statements of sqlite3; and starting a thread where `threads` does not allow it.
+libpq's blocking calls, whatever mysqlclient asks a server, statements of sqlite3; and starting a thread where `threads`
+does not allow it.
 """
 
+import sqlite3
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest import mock
 
@@ -17,6 +19,7 @@ _watching = threading.local()
 # Events of https://docs.python.org/3/library/audit_events.html
 _BLOCKING = {"socket.connect", "socket.getaddrinfo", "subprocess.Popen", "sqlite3.connect"}
 _SQLITE = {"execute", "executemany", "fetchone", "fetchmany", "fetchall", "commit", "rollback"}
+_MYSQL = ("__init__", "query", "next_result", "commit", "rollback", "autocommit", "ping", "close")
 _THREADS = {"start_new_thread", "start_joinable_thread"}
 
 
@@ -25,6 +28,8 @@ class BlockingCall(BaseException):
 
 
 def _audit(event: str, arguments: tuple[Any, ...]) -> None:
+    if event == "socket.connect" and arguments[0].gettimeout() == 0:
+        return
     if event in getattr(_watching, "events", ()):
         raise BlockingCall(f"{event}{arguments}")
 
@@ -43,7 +48,7 @@ def _profile(frame: Any, event: str, function: Any) -> None:
     owner = getattr(function, "__self__", None)
     if function is time.sleep:
         raise BlockingCall("time.sleep()")
-    if type(owner).__module__ == "sqlite3" and function.__name__ in _SQLITE:
+    if isinstance(owner, sqlite3.Connection | sqlite3.Cursor) and function.__name__ in _SQLITE:
         raise BlockingCall(f"sqlite3's {function.__name__}()")
     if not _watching.threads and getattr(owner, "__name__", "") == "_thread" and function.__name__ in _THREADS:
         raise BlockingCall("a thread is started")
@@ -55,7 +60,7 @@ def watched(*, threads: bool) -> Iterator[None]:
     _watching.events, _watching.threads = _BLOCKING, threads
     sys.setprofile(_profile)
     try:
-        with _psycopg_may_not_block():
+        with _psycopg_may_not_block(), _mysqlclient_may_not_block():
             yield
     finally:
         sys.setprofile(None)
@@ -80,4 +85,21 @@ def _psycopg_may_not_block() -> Iterator[None]:
         mock.patch.object(waiting, "wait_selector", blocked),
         mock.patch.object(Connection, "cancel", blocked),
     ):
+        yield
+
+
+@contextmanager
+def _mysqlclient_may_not_block() -> Iterator[None]:
+    try:
+        from MySQLdb.connections import Connection
+    except ImportError:
+        yield
+        return
+
+    def blocked(*args: Any, **kwargs: Any) -> Any:
+        raise BlockingCall("mysqlclient waits for a socket")
+
+    with ExitStack() as stack:
+        for name in _MYSQL:
+            stack.enter_context(mock.patch.object(Connection, name, blocked))
         yield

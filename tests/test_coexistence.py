@@ -8,8 +8,8 @@ from django import forms
 from django.core import serializers
 from django.core.exceptions import SynchronousOnlyOperation
 from django.core.management import call_command
-from django.db import connections, models, transaction
-from django.test import Client
+from django.db import connection, connections, models, transaction
+from django.test import Client, override_settings
 from django.urls import reverse
 
 import vinyl
@@ -226,7 +226,10 @@ def test_makemigrations_finds_nothing_to_do_after_vinyl_was_used(capsys):
 
 
 def test_the_system_checks_find_nothing():
-    call_command("check", fail_level="WARNING")
+    # Member has a constraint on an expression, which MariaDB is known not to have.
+    known = [] if connection.features.supports_expression_indexes else ["models.W044"]
+    with override_settings(SILENCED_SYSTEM_CHECKS=known):
+        call_command("check", fail_level="WARNING")
 
 
 def test_dumped_data_is_loaded_again(book, tmp_path):

@@ -37,10 +37,10 @@ async def test_a_cursor_has_the_methods_of_the_python_database_api():
         await cursor.execute("SELECT label FROM library_tag ORDER BY label")
         assert [column[0] for column in cursor.description] == ["label"]
         assert await cursor.fetchone() == ("a",)
-        assert await cursor.fetchmany(1) == [("b",)]
+        assert list(await cursor.fetchmany(1)) == [("b",)]
         assert [tuple(row) for row in await cursor.fetchall()] == [("c",), ("d",)]
         assert await cursor.fetchone() is None
-        await cursor.execute("UPDATE library_tag SET label = label || label")
+        await cursor.execute("UPDATE library_tag SET label = upper(label)")
         assert cursor.rowcount == 4
 
 

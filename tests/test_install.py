@@ -20,7 +20,12 @@ from tests.library.models import Author
 from vinyl import _install, wrappers
 from vinyl.bridge import await_, spawn
 
-INHERITED = {(ConnectionHandler, "__getitem__"), (ModelSignal, "send"), (ModelSignal, "has_listeners")}
+INHERITED = {
+    (ConnectionHandler, "__getitem__"),
+    (ConnectionHandler, "all"),
+    (ModelSignal, "send"),
+    (ModelSignal, "has_listeners"),
+}
 REPLACED = {(ConnectionRouter, "db_for_read"), (ConnectionRouter, "db_for_write")}
 PATCHED = INHERITED | REPLACED
 
@@ -81,6 +86,7 @@ print(sorted(changed()))
 @pytest.mark.usefixtures("_uninstalled")
 def test_what_is_patched_was_inherited_by_django_and_is_again_after_uninstalling():
     assert ConnectionHandler.__getitem__ is BaseConnectionHandler.__getitem__
+    assert ConnectionHandler.all is BaseConnectionHandler.all
     assert ModelSignal.send is Signal.send
     assert ModelSignal.has_listeners is Signal.has_listeners
     assert [name for owner, name in INHERITED if name in vars(owner)] == []
@@ -265,3 +271,13 @@ def test_signals_that_are_not_of_models_are_untouched():
     with _install.muted():
         assert signal.send("sender") == [(receiver, "received")]
         assert signal.has_listeners("sender")
+
+
+@pytest.mark.usefixtures("db")
+async def test_the_connections_that_were_used_are_listed_inside_the_bridge():
+    def used():
+        return [connection.alias for connection in django.db.connections.all(initialized_only=True)]
+
+    await vinyl.connection.execute("SELECT 1")
+    assert "default" in await vinyl.run(used)
+    assert {connection.alias for connection in django.db.connections.all()} == {"default", "other"}

@@ -39,9 +39,9 @@ async def test_a_raw_query_gives_instances_of_vinyl():
 
 async def test_parameters_translations_and_annotations_are_as_in_django():
     queryset = Author.vinyl.raw(
-        "SELECT id AS key, name AS title, length(name) AS size FROM library_author WHERE name = %s",
+        "SELECT id AS number, name AS title, length(name) AS size FROM library_author WHERE name = %s",
         ["Ann"],
-        translations={"key": "id", "title": "name"},
+        translations={"number": "id", "title": "name"},
     )
     (ann,) = await queryset
     assert (ann.name, ann.size) == ("Ann", 3)

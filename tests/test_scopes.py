@@ -24,31 +24,36 @@ from vinyl.scopes import source
 
 pytestmark = [pytest.mark.usefixtures("db"), pytest.mark.asynchronous]
 
-ON_POSTGRESQL = settings.ENGINE == "postgresql"
+# In SQL, for each server.
+SLEEP = {"postgresql": "SELECT pg_sleep(0.05)", "mariadb": "SELECT SLEEP(0.05)"}
+SET_AND_SHOW = {
+    "postgresql": ("SET application_name = 'held'", "SHOW application_name"),
+    "mariadb": ("SET @application_name = 'held'", "SELECT @application_name"),
+}
 
 
 def in_use():
     return vinyl.connection.statistics()["pool_in_use"]
 
 
-@pytest.mark.engine("postgresql")
+@pytest.mark.engine("postgresql", "mariadb")
 async def test_200_queries_run_side_by_side_as_far_as_the_pool_goes_in_one_thread():
     size = vinyl.connection.statistics()["pool_max"]
-    await asyncio.gather(*(vinyl.connection.execute("SELECT pg_sleep(0.05)") for _ in range(size)))
+    await asyncio.gather(*(vinyl.connection.execute(SLEEP[settings.ENGINE]) for _ in range(size)))
     threads = threading.active_count()
     started = time.monotonic()
-    await asyncio.gather(*(vinyl.connection.execute("SELECT pg_sleep(0.05)") for _ in range(200)))
+    await asyncio.gather(*(vinyl.connection.execute(SLEEP[settings.ENGINE]) for _ in range(200)))
     elapsed = time.monotonic() - started
     assert elapsed < 3 * (200 / size * 0.05)
     assert threading.active_count() == threads
     assert vinyl.connection.statistics()["pool_size"] == size
 
 
-async def test_nothing_blocks_the_loop_and_no_thread_is_used_on_postgresql():
+async def test_nothing_blocks_the_loop_and_no_thread_is_used_but_by_sqlite():
     # Importing a driver, and SQLite's threads, are the exceptions.
     await vinyl.connection.execute("SELECT 1")
     await vinyl.close()
-    with watched(threads=not ON_POSTGRESQL):
+    with watched(threads=settings.ENGINE == "sqlite"):
         author = await Author.vinyl(name="x").insert()
         async with transaction.atomic():
             book = await Book.vinyl.create(author=author, title="y")
@@ -71,6 +76,13 @@ async def test_the_watch_for_blocking_calls_sees_them():
         threading.Thread(target=print).start()
     with watched(threads=True), pytest.raises(BlockingCall):
         await vinyl.run(lambda: django_connections.create_connection("default").ensure_connection())
+    connected = django_connections.create_connection("default")
+    await vinyl.run(connected.ensure_connection)
+    try:
+        with watched(threads=True), pytest.raises(BlockingCall):
+            await vinyl.run(lambda: connected.cursor().execute("SELECT 1"))
+    finally:
+        await vinyl.run(connected.close)
 
 
 async def test_a_statement_gives_its_connection_back_at_once():
@@ -205,12 +217,13 @@ async def test_hold_pins_without_a_transaction_and_closes_its_connection():
     assert await Author.vinyl.count() == 1
 
 
-@pytest.mark.engine("postgresql")
+@pytest.mark.engine("postgresql", "mariadb")
 async def test_settings_of_a_hold_reach_nobody_else():
+    set_name, show = SET_AND_SHOW[settings.ENGINE]
     async with vinyl.connection.hold():
-        await vinyl.connection.execute("SET application_name = 'held'")
-        assert await vinyl.connection.execute("SHOW application_name") == [("held",)]
-    names = await asyncio.gather(*(vinyl.connection.execute("SHOW application_name") for _ in range(20)))
+        await vinyl.connection.execute(set_name)
+        assert await vinyl.connection.execute(show) == [("held",)]
+    names = await asyncio.gather(*(vinyl.connection.execute(show) for _ in range(20)))
     assert [("held",)] not in names
 
 

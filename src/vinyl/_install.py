@@ -1,6 +1,7 @@
 """Every change that vinyl makes to Django: each named, small, reversible, and tested by a canary.
 
-    route_connections   django.db.connections[alias] is the scope's wrapper inside the bridge
+    route_connections   django.db.connections[alias] is the scope's wrapper inside the bridge, and so is each of those
+                        that connections.all(initialized_only=True) gives
     mute_signals        model signals are not sent by vinyl's own operations, nor with a vinyl class as the sender,
                         but to the model's own fields
     route_models        database routers are asked about the Django model of a vinyl class
@@ -8,6 +9,7 @@
 None changes anything for code outside of the bridge and outside of vinyl's own operations.
 """
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from typing import Any
@@ -45,6 +47,14 @@ def _getitem(self: ConnectionHandler, alias: str) -> Any:
     return BaseConnectionHandler.__getitem__(self, alias)
 
 
+def _all(self: ConnectionHandler, initialized_only: bool = False) -> Sequence[Any]:
+    if initialized_only and self is django.db.connections and bridge.active():
+        return [self[alias] for alias in self if scopes.is_used(alias)]
+    return (
+        BaseConnectionHandler.all(self, initialized_only=True) if initialized_only else BaseConnectionHandler.all(self)
+    )
+
+
 def _send(self: Any, sender: Any, **named: Any) -> list[Any]:
     if not self.receivers or self in _muted.get():
         return []
@@ -67,6 +77,7 @@ def _has_listeners(self: Signal, sender: Any = None) -> bool:
 def route_connections() -> None:
     """Make `django.db.connections[alias]` the scope's wrapper inside the bridge."""
     ConnectionHandler.__getitem__ = _getitem  # type: ignore[method-assign,assignment]
+    ConnectionHandler.all = _all  # type: ignore[method-assign,assignment]
 
 
 def mute_signals() -> None:
@@ -108,6 +119,11 @@ def uninstall() -> None:
     """Undo all changes."""
     ConnectionRouter.db_for_read = _django_db_for_read  # type: ignore[method-assign]
     ConnectionRouter.db_for_write = _django_db_for_write  # type: ignore[method-assign]
-    for owner, name in ((ConnectionHandler, "__getitem__"), (ModelSignal, "send"), (ModelSignal, "has_listeners")):
+    for owner, name in (
+        (ConnectionHandler, "__getitem__"),
+        (ConnectionHandler, "all"),
+        (ModelSignal, "send"),
+        (ModelSignal, "has_listeners"),
+    ):
         if name in vars(owner):
             delattr(owner, name)

@@ -208,7 +208,8 @@ def close_sources(loop: asyncio.AbstractEventLoop) -> None:
 
 def _settings_changed(*, setting: str, **kwargs: Any) -> None:
     """Follow override_settings() of tests, as Django's connections do."""
-    if setting not in ("TIME_ZONE", "USE_TZ"):
+    # Applications connect receivers of connection_created.
+    if setting not in ("TIME_ZONE", "USE_TZ", "INSTALLED_APPS"):
         return
     for sources in list(_loops.values()):
         for source in sources.by_alias.values():
@@ -312,6 +313,12 @@ def _no_scope() -> BridgeError:
         "The database was used in the bridge, but not in a scope of vinyl's, or without an event loop. Use "
         "`await vinyl.run(function)` rather than spawn()."
     )
+
+
+def is_used(alias: str) -> bool:
+    """Inside the bridge: tell whether connections of the alias were asked for before, in this event loop."""
+    inside = bridge.current()
+    return inside is not None and inside.loop is not None and alias in _sources(inside.loop).by_alias
 
 
 def plain(alias: str) -> Any:

@@ -8,7 +8,6 @@ What a child prints goes to a log, which is shown if it does not come to its end
 """
 
 import os
-import platform
 import signal
 import subprocess
 import sys
@@ -17,7 +16,6 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 
 import psycopg
@@ -49,9 +47,8 @@ class Job:
 
     @property
     def name(self) -> str:
-        """What its databases are named after, so that corners, ways and jobs can run side by side."""
-        version = (platform.python_version_tuple()[1], *metadata.version("Django").split(".")[:2])
-        return "_".join([*version, self.way, str(self.number)])
+        """What its databases are named after, so that runs, ways and jobs can go on side by side on one server."""
+        return f"{os.getpid()}_{self.way}_{self.number}"
 
 
 class Child:

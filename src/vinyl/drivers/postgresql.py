@@ -25,7 +25,7 @@ from psycopg import generators, sql, waiting
 from psycopg.adapt import AdaptersMap
 from psycopg.pq import ConnStatus, TransactionStatus
 
-from vinyl.bridge import await_
+from vinyl.bridge import active, await_
 from vinyl.drivers.persistence import persist
 from vinyl.errors import OwnershipError
 
@@ -59,6 +59,9 @@ class Connection(psycopg.Connection[Any]):
     def wait(  # type: ignore[override]
         self, gen: Generator[Any, Any, Any], interval: float = INTERVAL, **timeout: float
     ) -> Any:
+        if not active():
+            # Raises, before anything was sent that nobody would wait for.
+            return await_(self._wait(gen, **timeout))
         try:
             first = next(gen)
         except StopIteration as stop:

@@ -1,0 +1,138 @@
+"""A private MySQL server, Oracle's, for one run of the tests: made in a temporary folder, started, stopped and removed.
+
+The programs are the system's, else those that `tests.mysql_packages` unpacks from Debian's packages into a cache.
+`python -m tests.private_mysql` starts a server and leaves it running until Ctrl-C.
+
+root has no password, and may connect from 127.0.0.1 and through the socket, whose path the server knows: `SELECT
+@@socket`. Users are made with caching_sha2_password, the default of MySQL 8 and the only choice in 9, and time zones
+are loaded. The server has made itself keys: it speaks TLS, with a certificate that nobody has signed but itself, and
+without TLS or a socket it has its RSA key ready for those who send a password.
+"""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from tests import daemons, mysql_packages
+from tests.private_mariadb import as_options
+
+# Safety is traded for speed: nothing is to survive a crash.
+SPEED = {
+    "innodb-buffer-pool-size": "128M",
+    "loose-innodb-redo-log-capacity": "64M",  # unknown before 8.0.30
+    "innodb-flush-log-at-trx-commit": "0",
+    "innodb-flush-method": "nosync",
+    "innodb-doublewrite": "OFF",
+    "innodb-buffer-pool-dump-at-shutdown": "OFF",
+    "skip-log-bin": None,
+    "mysqlx": "OFF",
+}
+SETTINGS = {"character-set-server": "utf8mb4", "max-connections": "300", "skip-name-resolve": None}
+# MySQL knows root@localhost only, which is not who comes from 127.0.0.1 to a server that resolves no names.
+USERS = "CREATE USER root@127.0.0.1; GRANT ALL ON *.* TO root@127.0.0.1 WITH GRANT OPTION;\n"
+# Where there is such a component, MD5() and SHA1() are in it, which Django's functions of these names need.
+HASHES = "component_classic_hashing"
+
+
+@dataclass(frozen=True)
+class Programs:
+    """Where the programs are, and what those of the packages must be told: with what libraries, in what folders."""
+
+    server: str
+    time_zones: str | None
+    plugins: Path
+    loader: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+
+
+@contextmanager
+def serve(source: str | None = None) -> Iterator[tuple[str, str]]:
+    """Give the URL of a new server, which only this machine can reach, and the path of its program.
+
+    The source `system` or `packages` restricts where the programs may come from.
+    """
+    with daemons.home("mysql") as (folder, owner):
+        programs = find_programs(source, copy_to=folder / "programs" if owner else None)
+        initialize(programs, folder, owner)
+        [port] = daemons.free_ports(1)
+        log = folder / "log"
+        process = daemons.spawn(command(programs, folder, port), log, owner)
+        try:
+            daemons.wait_until_ready(process, port, log)
+            yield f"mysql://root@{daemons.HOST}:{port}/", programs.server
+        finally:
+            daemons.kill(process)
+
+
+def find_programs(source: str | None, copy_to: Path | None) -> Programs:
+    """Find the system's programs, if they are not MariaDB's, else those in the cache.
+
+    The cache may be where only root can read: if another user is to run the server, it is copied to their folder.
+    """
+    server = daemons.find_program("mysqld")
+    if server and source != "packages":
+        printed = subprocess.run([server, "--version"], capture_output=True, check=False, encoding="utf-8").stdout
+        if "MariaDB" not in printed:
+            return Programs(server, daemons.find_program("mysql_tzinfo_to_sql"), Path("/usr/lib/mysql/plugin"))
+    if source == "system":
+        raise daemons.CannotStart("Oracle's mysqld is not installed.")
+    root = mysql_packages.cached_folder()
+    if copy_to:
+        root = shutil.copytree(root, copy_to, symlinks=True)
+    folders = {
+        "basedir": root / "usr",
+        "lc-messages-dir": root / "usr/share/mysql",
+        "character-sets-dir": root / "usr/share/mysql/charsets",
+        "plugin-dir": (plugins := root / "usr/lib/mysql/plugin"),
+    }
+    return Programs(
+        str(root / "usr/sbin/mysqld"),
+        str(root / mysql_packages.KEPT_PROGRAM),
+        plugins,
+        tuple(mysql_packages.loader(root)),
+        tuple(f"--{name}={path}" for name, path in folders.items()),
+    )
+
+
+def version(url: str) -> str:
+    """Return the version of a server that runs, as it greets: 9.7.4-2."""
+    return daemons.greeting(urlsplit(url).port or 3306) or "unknown"
+
+
+def initialize(programs: Programs, folder: Path, owner: dict[str, Any]) -> None:
+    """Make the system tables, with the time zones, and write down what the server shall begin with."""
+    zones = daemons.time_zones(*programs.loader, programs.time_zones) if programs.time_zones else ""
+    hashes = f"INSTALL COMPONENT 'file://{HASHES}';\n" if (programs.plugins / f"{HASHES}.so").exists() else ""
+    for name, statements in {"zones.sql": zones, "begin.sql": USERS + hashes}.items():
+        (folder / name).write_text(statements, encoding="utf-8")
+        (folder / name).chmod(0o644)
+    first = ["--initialize-insecure", f"--init-file={folder / 'zones.sql'}"]
+    daemons.run([*base(programs, folder), *first], folder / "log", owner)
+
+
+def command(programs: Programs, folder: Path, port: int) -> list[str]:
+    """Return the command that starts the server of a folder, which `initialize` made."""
+    places = {
+        "socket": str(folder / "socket"),
+        "pid-file": str(folder / "pid"),
+        "bind-address": daemons.HOST,
+        "port": str(port),
+        "init-file": str(folder / "begin.sql"),
+    }
+    return [*base(programs, folder), *as_options(places)]
+
+
+def base(programs: Programs, folder: Path) -> list[str]:
+    """Return what is common to the command that makes the system tables and to the one that starts the server."""
+    places = {"datadir": str(folder / "data"), "tmpdir": str(folder), "secure-file-priv": "NULL"}
+    options = as_options({**places, **SPEED, **SETTINGS})
+    return [*programs.loader, programs.server, "--no-defaults", *programs.options, *options]
+
+
+if __name__ == "__main__":
+    daemons.show(serve())
