@@ -18,10 +18,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
+from typing import NoReturn
 
 from tests.servers import ENGINES, Server, Unavailable
 
@@ -144,9 +146,14 @@ def terminated(*_: object) -> None:
     sys.exit("The tests were terminated.")
 
 
-if __name__ == "__main__":
+def run_as_program(main: Callable[[list[str]], int]) -> NoReturn:
+    """Call it with the arguments and exit with its status; whatever ends the program ends what it has started."""
     signal.signal(signal.SIGTERM, terminated)
     try:
         sys.exit(main(sys.argv[1:]))
     except KeyboardInterrupt:
         sys.exit("The tests were interrupted.")
+
+
+if __name__ == "__main__":
+    run_as_program(main)

@@ -1,7 +1,7 @@
-"""What the private servers of MariaDB and MySQL have in common: a folder, a user, ports, a process, and their end.
+"""What the private servers have in common: a folder and a user; of MariaDB and MySQL also ports and a process.
 
-A server is ready when it greets. The greeting is the first packet of the client protocol: the length in three bytes, a
-number, the protocol's version 10, and the version of the server up to a zero byte.
+One of these two is ready when it greets. The greeting is the first packet of the client protocol: the length in three
+bytes, a number, the protocol's version 10, and the version of the server up to a zero byte.
 """
 
 import os
@@ -34,16 +34,16 @@ class CannotStart(Exception):
 
 
 @contextmanager
-def home(name: str) -> Iterator[tuple[Path, dict[str, Any]]]:
+def home(name: str, user: str = "mysql") -> Iterator[tuple[Path, dict[str, Any]]]:
     """Give a folder for a server, which is removed at the end, and how to run a subprocess as the folder's owner.
 
-    The servers refuse to be run by root, who gives the folder to an unprivileged user.
+    The servers refuse to be run by root, who gives the folder to `user`, or to `nobody` if there is no such user.
     """
     is_root = os.geteuid() == 0
     with despite_sigterm():
         folder = Path(tempfile.mkdtemp(prefix=f"vinyl-{name}-", dir="/tmp" if is_root else None))
         try:
-            yield folder, unprivileged(folder) if is_root else {}
+            yield folder, unprivileged(folder, user) if is_root else {}
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -62,16 +62,16 @@ def despite_sigterm() -> Iterator[None]:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-def unprivileged(folder: Path) -> dict[str, Any]:
+def unprivileged(folder: Path, user: str) -> dict[str, Any]:
     """Make an unprivileged user the owner of the folder, and return how to run a subprocess as that user."""
-    for name in ["mysql", "nobody"]:
+    for name in [user, "nobody"]:
         try:
-            user = pwd.getpwnam(name)
+            owner = pwd.getpwnam(name)
         except KeyError:
             continue
-        os.chown(folder, user.pw_uid, user.pw_gid)
-        return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
-    raise CannotStart("root may not run the server, and there is neither a user 'mysql' nor 'nobody' to run it.")
+        os.chown(folder, owner.pw_uid, owner.pw_gid)
+        return {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []}
+    raise CannotStart(f"root may not run the server, and there is neither a user {user!r} nor 'nobody' to run it.")
 
 
 def find_program(*names: str) -> str | None:

@@ -7,13 +7,10 @@ PostgreSQL refuses to be run by root, who therefore runs it as `postgres` or `no
 """
 
 import importlib.util
-import os
-import pwd
 import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,12 +19,10 @@ from typing import Any
 
 import psycopg
 
+from tests.daemons import CannotStart, home
+
 START_SECONDS = 60
 STOP_SECONDS = 20
-
-
-class CannotStart(Exception):
-    """A private server is not to be had, for the reason given."""
 
 
 @contextmanager
@@ -36,31 +31,14 @@ def serve(source: str | None = None) -> Iterator[tuple[str, str]]:
 
     The source `debian` or `wheel` restricts where the programs may come from.
     """
-    is_root = os.geteuid() == 0
-    folder = Path(tempfile.mkdtemp(prefix="vinyl-postgresql-", dir="/tmp" if is_root else None))
-    process = None
-    try:
-        owner = give_away(folder) if is_root else {}
-        programs = find_programs(source, copy_to=folder if is_root else None)
+    with home("postgresql", user="postgres") as (folder, owner):
+        programs = find_programs(source, copy_to=folder if owner else None)
         process, url = start(programs, folder, owner)
-        wait_until_ready(process, url, folder / "log")
-        yield url, str(programs)
-    finally:
-        if process:
-            stop(process)
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def give_away(folder: Path) -> dict[str, Any]:
-    """Make an unprivileged user the owner of the folder, and return how to run a subprocess as that user."""
-    for name in ["postgres", "nobody"]:
         try:
-            user = pwd.getpwnam(name)
-        except KeyError:
-            continue
-        os.chown(folder, user.pw_uid, user.pw_gid)
-        return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
-    raise CannotStart("root may not run PostgreSQL, and there is neither a user 'postgres' nor 'nobody' to run it.")
+            wait_until_ready(process, url, folder / "log")
+            yield url, str(programs)
+        finally:
+            stop(process)
 
 
 def find_programs(source: str | None, copy_to: Path | None) -> Path:

@@ -23,6 +23,7 @@ from urllib.parse import quote, unquote, urlsplit
 import psycopg
 
 from tests import private_postgresql
+from tests.daemons import CannotStart
 
 
 class Unavailable(Exception):
@@ -56,7 +57,7 @@ def postgresql() -> Iterator[Server]:
         try:
             with private_postgresql.serve(private) as (url, programs):
                 yield ask_postgresql(url, f"private, {programs}")
-        except private_postgresql.CannotStart as error:
+        except CannotStart as error:
             found = "no server was looked for" if private else "no server was found"
             raise Unavailable(f"{found} and none could be started: {error}") from error
 

@@ -61,12 +61,13 @@ def _send(self: Any, sender: Any, **named: Any) -> list[Any]:
     if getattr(sender, "is_vinyl_class", False):
         # Making an instance, which nobody is told but the fields that have connected a method of their own, as
         # ImageField does to find its dimensions: this is how they work.
-        own = [receiver for receiver in self._live_receivers(sender._meta.model)[0] if _is_of_a_field(receiver)]
+        own = [receiver for receiver in self._live_receivers(sender._meta.model)[0] if is_of_a_field(receiver)]
         return [(receiver, receiver(signal=self, sender=sender, **named)) for receiver in own]
     return Signal.send(self, sender, **named)
 
 
-def _is_of_a_field(receiver: Any) -> bool:
+def is_of_a_field(receiver: Any) -> bool:
+    """Tell whether a signal's receiver is a method that a field has connected for itself."""
     return isinstance(getattr(receiver, "__self__", None), Field)
 
 

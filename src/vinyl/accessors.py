@@ -16,7 +16,7 @@ from django.db.models.fields.files import FieldFile, FileDescriptor
 
 from vinyl import operations
 from vinyl._install import muted
-from vinyl.dispatch import dispatch
+from vinyl.dispatch import dispatch, in_block
 from vinyl.errors import UnsupportedOperation
 from vinyl.queryset import as_vinyl
 from vinyl.relations import Guard
@@ -61,14 +61,9 @@ def _get_order(get: Callable[..., Any]) -> Callable[..., Any]:
 def _set_order(write: Callable[..., Any]) -> Callable[..., Any]:
     def set_order(self: Any, id_list: Any, using: str | None = None) -> Any:
         """Write the order of the primary keys."""
-        return dispatch(_in_silence, write, self, id_list, using)
+        return dispatch(in_block, muted, write, self, id_list, using)
 
     return set_order
-
-
-def _in_silence(method: Callable[..., Any], *args: Any) -> Any:
-    with muted():
-        return method(*args)
 
 
 class FileGuard(Guard):

@@ -13,11 +13,14 @@ from typing import Any
 
 from django.apps import AppConfig, apps
 from django.core import checks
-from django.db.models import Field, Model, signals
+from django.db.models import Model, signals
 
+from vinyl._install import is_of_a_field
 from vinyl.managers import VinylManager, VinylManagerDescriptor
 from vinyl.models import NAMES, VinylModel, kept_by_the_model
 
+# The names for which there is a function beside the method.
+FUNCTIONS = (*NAMES, "delete")
 SIGNALS = ("pre_init", "post_init", "pre_save", "post_save", "pre_delete", "post_delete", "m2m_changed")
 
 
@@ -80,7 +83,7 @@ def _senders(model: Any, name: str) -> Iterable[Any]:
 def _listens(name: str, sender: Any) -> bool:
     live: Any = getattr(signals, name)._live_receivers(sender)
     # Synchronous and asynchronous ones. What a field connects is called.
-    return any(not isinstance(getattr(receiver, "__self__", None), Field) for group in live for receiver in group)
+    return any(not is_of_a_field(receiver) for group in live for receiver in group)
 
 
 def _clashes(model: Any, base: type[VinylModel]) -> Iterator[checks.CheckMessage]:
@@ -91,9 +94,6 @@ def _clashes(model: Any, base: type[VinylModel]) -> Iterator[checks.CheckMessage
             obj=model,
             id="vinyl.W004",
         )
-
-
-FUNCTIONS = (*NAMES, "delete")
 
 
 def register() -> None:

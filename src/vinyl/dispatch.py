@@ -10,11 +10,14 @@ objects (a queryset's `get()` from `get_or_create()`, say) executes at once.
 
 import sys
 from collections.abc import Callable, Coroutine, Generator
+from contextlib import AbstractContextManager
 from typing import Any, NoReturn
 
 from vinyl.errors import ImplicitQuery, ModeError
 from vinyl.mode import Mode, current, using
 from vinyl.scopes import run
+
+Block = Callable[[], AbstractContextManager[None]]
 
 _NOT_AWAITED = (
     "Use `await`, or run the synchronous code that uses it, such as the rendering of a template, by "
@@ -81,6 +84,12 @@ def always_awaited(operation: Callable[..., Any], /, *args: Any, **kwargs: Any) 
     if current() is Mode.PORTABLE:
         return Operation(_when_awaited(operation, *args, **kwargs))
     return Operation(run(operation, *args, **kwargs))
+
+
+def in_block(block: Block, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    """Call the function within `block()`: an operation, such as dispatch(in_block, muted, function, …)."""
+    with block():
+        return function(*args, **kwargs)
 
 
 async def _when_awaited(operation: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:

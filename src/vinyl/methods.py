@@ -25,7 +25,7 @@ from django.db.models.query import RawQuerySet
 
 from vinyl import scopes
 from vinyl.dispatch import Operation
-from vinyl.mode import Mode, current, finish, using
+from vinyl.mode import Mode, current, portable, using
 from vinyl.results import Stream
 
 # How many results of a generator are made in one go.
@@ -43,18 +43,20 @@ def own_methods(cls: type, below: type) -> dict[str, Any]:
 
 def in_each_mode(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return the method that calls `function` in the caller's mode; see the module's docstring."""
-    if getattr(function, "is_in_each_mode", False):
+    if getattr(function, "is_in_each_mode", False) or inspect.isasyncgenfunction(function):
         return function
+    # A function in any case, since managers take only functions over from querysets.
+    in_portable = portable(function) if inspect.iscoroutinefunction(function) else None
+    is_generator = inspect.isgeneratorfunction(function)
 
     @functools.wraps(function)
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if in_portable is not None:
+            return in_portable(self, *args, **kwargs)
         mode = current()
-        if inspect.iscoroutinefunction(function):
-            coroutine = function(self, *args, **kwargs)
-            return finish(coroutine) if mode is Mode.SYNC else coroutine
-        if mode is Mode.SYNC or inspect.isasyncgenfunction(function):
+        if mode is Mode.SYNC:
             return function(self, *args, **kwargs)
-        if inspect.isgeneratorfunction(function):
+        if is_generator:
             return Stream(function(self, *args, **kwargs), CHUNK_SIZE)
         call = functools.partial(function, self, *args, **kwargs)
         return _begun(call) if mode is Mode.ASYNC else _called(call)

@@ -9,8 +9,8 @@ The SQL machinery below sees the Django model (`query.model`); instances are of 
 import copy
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from functools import cache
 from typing import Any
 
@@ -23,7 +23,7 @@ from vinyl import _compat, classes
 from vinyl._install import OF_DELETING, muted
 from vinyl.classes import class_of
 from vinyl.content_types import have_at_hand
-from vinyl.dispatch import always_awaited, dispatch
+from vinyl.dispatch import Block, always_awaited, dispatch, in_block
 from vinyl.errors import UnsupportedOperation
 from vinyl.loading import VinylModelIterable
 from vinyl.methods import in_each_mode, own_methods
@@ -34,15 +34,13 @@ from vinyl.results import Results, Stream
 # Django's default for iterator().
 CHUNK_SIZE = 2000
 
-Block = Callable[[], AbstractContextManager[None]]
-
 
 def _operation(name: str, block: Block = nullcontext) -> Any:
     """Make the method that carries out Django's method of this name in the caller's mode."""
 
     @functools.wraps(getattr(QuerySet, name))
     def method(self: "VinylQuerySet", *args: Any, **kwargs: Any) -> Any:
-        return dispatch(_in_block, block, getattr(super(VinylQuerySet, self), name), args, kwargs)
+        return dispatch(in_block, block, getattr(super(VinylQuerySet, self), name), *args, **kwargs)
 
     return method
 
@@ -52,15 +50,10 @@ def _awaited(name: str, block: Block = nullcontext) -> Any:
 
     @functools.wraps(getattr(QuerySet, f"a{name}"))
     def method(self: "VinylQuerySet", *args: Any, **kwargs: Any) -> Any:
-        return always_awaited(_in_block, block, getattr(super(VinylQuerySet, self), name), args, kwargs)
+        return always_awaited(in_block, block, getattr(super(VinylQuerySet, self), name), *args, **kwargs)
 
     # Django's AsyncPaginator asks.
     return markcoroutinefunction(method)
-
-
-def _in_block(block: Block, method: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-    with block():
-        return method(*args, **kwargs)
 
 
 class VinylQuerySet(Results, QuerySet[Any, Any]):

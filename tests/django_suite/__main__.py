@@ -14,7 +14,6 @@ last line is the totals, which are appended to the file that VINYL_TEST_TOTALS n
 
 import argparse
 import platform
-import signal
 import sys
 import time
 from contextlib import ExitStack
@@ -22,7 +21,7 @@ from importlib import metadata
 
 import psycopg
 
-from tests.__main__ import IN_CI, Outcome, summarize, terminated
+from tests.__main__ import IN_CI, Outcome, run_as_program, summarize
 from tests.django_suite import sources
 from tests.django_suite.children import Job, Records, run
 from tests.django_suite.judging import judge, judge_comparisons, labels_of
@@ -127,8 +126,4 @@ def proof(record: Record) -> str:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, terminated)
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except KeyboardInterrupt:
-        sys.exit("The tests were interrupted.")
+    run_as_program(main)
