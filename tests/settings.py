@@ -27,7 +27,7 @@ def database(name: str) -> dict[str, Any]:
             # Writers queue up for the file; SQLite's own patience is 5 s.
             "OPTIONS": {"timeout": 30, "transaction_mode": "IMMEDIATE"},
         }
-    if ENGINE == "mariadb":
+    if ENGINE in ("mariadb", "mysql"):
         return {
             "ENGINE": "django.db.backends.mysql",
             "NAME": name,

@@ -593,7 +593,7 @@ def test_delete_is_a_method_of_querysets_only_as_in_django():
 # Locks.
 
 
-@pytest.mark.engine("postgresql", "mariadb")
+@pytest.mark.engine("postgresql", "mariadb", "mysql")
 @pytest.mark.usefixtures("shop")
 async def test_select_for_update_outside_of_a_transaction_is_refused():
     with pytest.raises(TransactionManagementError, match="outside of a transaction"):
@@ -611,7 +611,7 @@ async def test_select_for_update_works_in_a_transaction():
 
 
 @pytest.mark.asynchronous
-@pytest.mark.engine("postgresql", "mariadb")
+@pytest.mark.engine("postgresql", "mariadb", "mysql")
 @pytest.mark.usefixtures("shop")
 async def test_a_row_that_a_transaction_has_locked_is_locked_for_others():
     of = ("self",) if await vinyl.run(lambda: connection.features.has_select_for_update_of) else ()
@@ -629,7 +629,7 @@ async def test_a_row_that_a_transaction_has_locked_is_locked_for_others():
 
 
 @pytest.mark.asynchronous
-@pytest.mark.engine("postgresql", "mariadb")
+@pytest.mark.engine("postgresql", "mariadb", "mysql")
 @pytest.mark.usefixtures("shop")
 async def test_a_row_that_is_locked_is_not_waited_for_where_it_is_said_so():
     no_key = connection.features.has_select_for_no_key_update

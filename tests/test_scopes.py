@@ -25,10 +25,15 @@ from vinyl.scopes import source
 pytestmark = [pytest.mark.usefixtures("db"), pytest.mark.asynchronous]
 
 # In SQL, for each server.
-SLEEP = {"postgresql": "SELECT pg_sleep(0.05)", "mariadb": "SELECT SLEEP(0.05)"}
+SLEEP = {
+    "postgresql": "SELECT pg_sleep(0.05)",
+    "mariadb": "SELECT SLEEP(0.05)",
+    "mysql": "SELECT SLEEP(0.05)",
+}
 SET_AND_SHOW = {
     "postgresql": ("SET application_name = 'held'", "SHOW application_name"),
     "mariadb": ("SET @application_name = 'held'", "SELECT @application_name"),
+    "mysql": ("SET @application_name = 'held'", "SELECT @application_name"),
 }
 
 
@@ -36,7 +41,7 @@ def in_use():
     return vinyl.connection.statistics()["pool_in_use"]
 
 
-@pytest.mark.engine("postgresql", "mariadb")
+@pytest.mark.engine("postgresql", "mariadb", "mysql")
 async def test_200_queries_run_side_by_side_as_far_as_the_pool_goes_in_one_thread():
     size = vinyl.connection.statistics()["pool_max"]
     await asyncio.gather(*(vinyl.connection.execute(SLEEP[settings.ENGINE]) for _ in range(size)))
@@ -217,7 +222,7 @@ async def test_hold_pins_without_a_transaction_and_closes_its_connection():
     assert await Author.vinyl.count() == 1
 
 
-@pytest.mark.engine("postgresql", "mariadb")
+@pytest.mark.engine("postgresql", "mariadb", "mysql")
 async def test_settings_of_a_hold_reach_nobody_else():
     set_name, show = SET_AND_SHOW[settings.ENGINE]
     async with vinyl.connection.hold():

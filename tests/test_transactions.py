@@ -233,7 +233,7 @@ async def test_on_commit_takes_callables_only():
         await transaction.on_commit("no")
 
 
-@pytest.mark.engine("postgresql", "mariadb")
+@pytest.mark.engine("postgresql", "mariadb", "mysql")
 @pytest.mark.asynchronous
 async def test_select_for_update_locks_the_row_until_the_transaction_ends():
     async def lock():
@@ -254,7 +254,7 @@ async def test_select_for_update_locks_the_row_until_the_transaction_ends():
         assert len(await Author.vinyl.select_for_update(skip_locked=True)) == 1
 
 
-@pytest.mark.engine("postgresql", "mariadb")
+@pytest.mark.engine("postgresql", "mariadb", "mysql")
 async def test_select_for_update_outside_of_a_transaction_is_djangos_error():
     with pytest.raises(transaction.TransactionManagementError, match="select_for_update"):
         await Author.vinyl.select_for_update().get(pk=1)
@@ -302,7 +302,7 @@ async def test_transactions_of_several_tasks_run_side_by_side():
 
 async def test_a_connection_closed_inside_a_block_loses_the_block_and_nothing_else():
     lost = Error
-    if settings.ENGINE == "mariadb" and not vinyl.is_async():
+    if settings.ENGINE in ("mariadb", "mysql") and not vinyl.is_async():
         # Django closes mysqlclient's cursor on the way, and lets the error of that pass as it is.
         lost = django_connections["default"].Database.OperationalError
     async with transaction.atomic():

@@ -27,10 +27,8 @@ from tests.django_suite.children import Job, Records, run
 from tests.django_suite.judging import judge, judge_comparisons, labels_of
 from tests.django_suite.packages import PACKAGES, WITHOUT_QUERYSETS
 from tests.django_suite.records import Record
-from tests.servers import ENGINES as ALL_ENGINES
-from tests.servers import Server, Unavailable
+from tests.servers import ENGINES, Server, Unavailable
 
-ENGINES = {name: ALL_ENGINES[name] for name in ("sqlite", "postgresql")}
 # Creating the tables of all packages in one transaction takes more locks than a PostgreSQL server has.
 PORTIONS = 4
 # What the migrations of postgres_tests install.

@@ -18,10 +18,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import psycopg
-from psycopg import sql
-
-from tests.django_suite import sources
+from tests.django_suite import databases, sources
 from tests.django_suite.records import Reader, Record
 from tests.servers import Server
 
@@ -92,8 +89,7 @@ class Child:
         if self._process.poll() is None:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
-        if self.job.engine == "postgresql":
-            _drop_databases(self.job.server.url, f"test_vinyl_django_{self.job.name}_")
+        databases.drop(self.job.engine, self.job.server.url, f"test_vinyl_django_{self.job.name}_")
 
 
 def _environment(job: Job, folder: Path) -> dict[str, str]:
@@ -109,13 +105,6 @@ def _environment(job: Job, folder: Path) -> dict[str, str]:
         "VINYL_TEST_ENGINE": job.engine,
         "VINYL_TEST_URL": job.server.url,
     }
-
-
-def _drop_databases(url: str, prefix: str) -> None:
-    with psycopg.connect(url, autocommit=True) as connection:
-        for (name,) in connection.execute("SELECT datname FROM pg_database").fetchall():
-            if name.startswith(prefix):
-                connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 @contextmanager

@@ -9,6 +9,7 @@ are, so values, row counts, `executemany()` and errors are those of the synchron
     result.py       mysqlclient's result
     wire.py         asyncmy's connection: connecting, TLS, authentication
     options.py      what Django passes to mysqlclient, as asyncmy wants it; refuses what asyncmy cannot do
+    hosts.py        several servers behind one alias
     optionfile.py   MySQL's option files
 
 Protocol of a statement that is cancelled: its answer is waited for, a moment at first, since most come at once; then
@@ -47,9 +48,15 @@ class Wrapper:
 
     alias: str
     settings_dict: dict[str, Any]
+    connection: Connection | None
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Connection:
         return connect(options_for(self.alias, conn_params))
+
+    def is_usable(self) -> bool:
+        # Django's MySQL backend asks the connection without looking whether there is one, as there is between two
+        # statements only in a transaction.
+        return self.connection is not None and super().is_usable()  # type: ignore[misc]
 
     @cached_property
     def mysql_server_data(self) -> dict[str, Any]:

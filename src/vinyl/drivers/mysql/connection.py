@@ -20,7 +20,7 @@ from vinyl.bridge import await_
 from vinyl.drivers.mysql.options import Options
 from vinyl.drivers.mysql.result import Result
 from vinyl.drivers.mysql.statement import Patience, Statement, is_of_server, translated
-from vinyl.drivers.mysql.wire import Wire, kill_statement, open_wire
+from vinyl.drivers.mysql.wire import NOTHING, Wire, kill_statement, open_wire
 from vinyl.drivers.persistence import persist
 from vinyl.errors import OwnershipError
 
@@ -66,8 +66,8 @@ class Connection(_Python):  # type: ignore[misc]
         self.cursorclass = rest.get("cursorclass", self.default_cursor)
         self.executemany_fallback = rest.get("executemany_fallback", "loop")
         self._binary_prefix = rest.get("binary_prefix", False)
-        self.host = options.asyncmy["host"] or "localhost"
-        self.port = options.asyncmy["port"]
+        self.host = wire.address.host or "localhost"
+        self.port = wire.address.port
         self.user = options.asyncmy["user"]
         self.database = self.db = options.asyncmy["database"] or ""
         self.client_flag = options.asyncmy["client_flag"] | CLIENT.MULTI_RESULTS | CLIENT.MULTI_STATEMENTS
@@ -304,7 +304,7 @@ class Connection(_Python):  # type: ignore[misc]
 
     async def _kill(self, deadline: float) -> bool:
         """Kill the running statement; tell whether the server has said that it did."""
-        killing = asyncio.create_task(kill_statement(self._options, self.thread_id()))
+        killing = asyncio.create_task(kill_statement(self._options, self._wire))
         try:
             await persist(lambda: asyncio.shield(killing), deadline)
         except TimeoutError:
@@ -319,7 +319,7 @@ class Connection(_Python):  # type: ignore[misc]
     async def _outlive_kill(self, deadline: float) -> None:
         """Send statements until one is not killed: a kill that came too late would hit somebody else's."""
         while True:
-            probe = Statement(self._wire.query(b"DO 0"))
+            probe = Statement(self._wire.query(NOTHING))
             try:
                 await persist(probe.wait, deadline)
             except MySQLError as error:

@@ -17,6 +17,7 @@ from asyncmy.charset import charset_by_name
 from django.core.exceptions import ImproperlyConfigured
 from MySQLdb.constants import CLIENT, FIELD_TYPE
 
+from vinyl.drivers.mysql import hosts
 from vinyl.drivers.mysql.optionfile import read_groups
 
 # Where the C libraries look for the socket of a local server: theirs is a constant of how they were built.
@@ -79,14 +80,17 @@ READ_AS_TEXT = (
 
 @dataclass(slots=True)
 class Options:
-    """`asyncmy`: the parameters of its connection. `rest`: what is left of mysqlclient's, for Connection."""
+    """`asyncmy`: the parameters of its connection, but for the address. `rest`: what Connection does of mysqlclient's.
+
+    `addresses` are to be tried one after the other, each for `connect_timeout` seconds; one of a socket is empty.
+    """
 
     asyncmy: dict[str, Any]
     rest: dict[str, Any]
     tls: ssl.SSLContext | None
     tls_is_required: bool
     connect_timeout: float | None
-    where: str
+    addresses: tuple[hosts.Address, ...]
     # Errors that converters have raised; asyncmy would stop reading in the middle of the answer.
     failures: list[Exception]
 
@@ -100,13 +104,12 @@ def options_for(alias: str, given: Mapping[str, Any]) -> Options:
     _refuse(alias, options)
     _add_files(alias, options)
     failures: list[Exception] = []
-    connect_timeout = options.pop("connect_timeout", 0) or None
     host = options.pop("host", "")
+    addresses = _addresses(alias, host, int(options.pop("port", 0) or 3306))
+    connect_timeout = options.pop("connect_timeout", 0) or (hosts.PATIENCE if len(addresses) > 1 else None)
     socket = _socket(host, options)
     tls, tls_is_required = _tls(alias, options, is_local=socket is not None)
     parameters = {
-        "host": host,
-        "port": int(options.pop("port", 0) or 3306),
         "unix_socket": socket,
         "user": options.pop("user", None),
         # As mysqlclient encodes it; asyncmy would take latin1.
@@ -121,7 +124,17 @@ def options_for(alias: str, given: Mapping[str, Any]) -> Options:
         # Django sets it right after connecting.
         "autocommit": None,
     }
-    return Options(parameters, options, tls, tls_is_required, connect_timeout, socket or host, failures)
+    return Options(parameters, options, tls, tls_is_required, connect_timeout, addresses, failures)
+
+
+def _addresses(alias: str, host: str, port: int) -> tuple[hosts.Address, ...]:
+    try:
+        return hosts.parse(host, port)
+    except ValueError as error:
+        raise ImproperlyConfigured(
+            f"DATABASES[{alias!r}]['HOST'] has {str(error)!r} among its hosts. Write 'first,second:3307,[::1]': names "
+            "or addresses with commas between them, each with a port if it is not that of 'PORT'."
+        ) from None
 
 
 def _refuse(alias: str, options: dict[str, Any]) -> None:

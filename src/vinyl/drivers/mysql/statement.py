@@ -14,6 +14,10 @@ import asyncmy.errors
 import MySQLdb
 from MySQLdb.constants import CR, ER
 
+# Errors of a server that serves nobody at the moment, whatever it is asked: too many connections, being shut down, a
+# Galera node that has lost its cluster or is still catching up with it.
+UNAVAILABLE = (ER.CON_COUNT_ERROR, ER.SERVER_SHUTDOWN, ER.UNKNOWN_COM_ERROR)
+
 
 @dataclass(frozen=True, slots=True)
 class Patience:
@@ -72,7 +76,7 @@ def is_of_server(error: BaseException) -> bool:
     if not isinstance(error, asyncmy.errors.MySQLError) or not error.args or not isinstance(error.args[0], int):
         return False
     code = error.args[0]
-    return code > 0 and not CR.MIN_ERROR <= code <= CR.MAX_ERROR
+    return code > 0 and code not in UNAVAILABLE and not CR.MIN_ERROR <= code <= CR.MAX_ERROR
 
 
 def translated(error: "asyncmy.errors.MySQLError") -> MySQLdb.MySQLError:

@@ -8,6 +8,8 @@ import asyncio
 import socket
 import ssl
 import struct
+from dataclasses import replace
+from time import monotonic
 from typing import Any
 
 import asyncmy.connection
@@ -17,12 +19,16 @@ from asyncmy.constants import CLIENT as ASYNCMY_CLIENT
 from asyncmy.errors import MySQLError, OperationalError
 from MySQLdb.constants import CLIENT, CR, ER
 
+from vinyl.drivers.mysql.hosts import Address, in_order, note
 from vinyl.drivers.mysql.options import Options
-from vinyl.drivers.mysql.statement import translated
+from vinyl.drivers.mysql.statement import UNAVAILABLE, translated
 
 LARGEST_PACKET = 2**24 - 1
 QUIT = b"\x01\x00\x00\x00\x01"
 SET_OPTION = 0x1B
+NOTHING = b"DO 0"
+# Seconds after which a host that has not answered is taken for one that will not.
+SILENCE = 1.0
 PLAIN_TEXT_PLUGINS = (b"mysql_clear_password", b"dialog")
 # Typed in part only: most of what is used here is not meant for others.
 _Asyncmy: Any = asyncmy.connection.Connection
@@ -71,6 +77,11 @@ class Wire(_Asyncmy):  # type: ignore[misc]
                 "TLS: set OPTIONS['ssl_mode'] to 'REQUIRED'",
             )
         return await super()._process_auth(plugin_name, auth_packet)
+
+    @property
+    def address(self) -> Address:
+        """The server's, out of those that it could have been."""
+        return Address(self._host, self._port)
 
     @property
     def encoding(self) -> str:
@@ -133,42 +144,80 @@ class Wire(_Asyncmy):  # type: ignore[misc]
             transport.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
 
 
-async def open_wire(options: Options, *, database: bool = True) -> Wire:
-    """Connect; raise mysqlclient's errors."""
-    parameters = options.asyncmy if database else {**options.asyncmy, "database": None}
-    wire = Wire(tls=options.tls, tls_is_required=options.tls_is_required, **parameters)
+async def open_wire(options: Options) -> Wire:
+    """Connect to the first server that is ready; raise mysqlclient's errors.
+
+    One that cannot be reached, or that will not serve anybody at the moment, leaves it to the next. An error that
+    another server would have as well, a wrong password for one, is raised at once.
+    """
+    addresses = in_order(options.addresses)
+    refusals: list[MySQLdb.MySQLError] = []
+    for address in addresses:
+        started = monotonic()
+        try:
+            wire = await _open_wire_to(address, options, prove=len(addresses) > 1)
+        except MySQLdb.MySQLError as error:
+            if not _leaves_it_to_others(error):
+                raise
+            refusals.append(error)
+            note(address, failed=True)
+        except asyncio.CancelledError:
+            # Whoever gave up will come back, and would wait for the same silent host again.
+            note(address, failed=monotonic() - started > SILENCE)
+            raise
+        else:
+            note(address, failed=False)
+            return wire
+    if len(refusals) == 1:
+        raise refusals[0]
+    reasons = "; ".join(f"{address}: {error.args[1]}" for address, error in zip(addresses, refusals, strict=True))
+    raise MySQLdb.OperationalError(refusals[-1].args[0], f"None of the servers can be used ({reasons})")
+
+
+def _leaves_it_to_others(error: MySQLdb.MySQLError) -> bool:
+    return error.args[0] in UNAVAILABLE or CR.MIN_ERROR <= error.args[0] <= CR.MAX_ERROR
+
+
+async def _open_wire_to(address: Address, options: Options, *, prove: bool) -> Wire:
+    """Connect to one server; with `prove`, see that it serves: a Galera node without its cluster connects, no more."""
+    wire = Wire(tls=options.tls, tls_is_required=options.tls_is_required, **address._asdict(), **options.asyncmy)
     try:
         async with asyncio.timeout(options.connect_timeout):
             await wire.connect()
+            if prove:
+                await wire.query(NOTHING)
     except TimeoutError:
-        raise _unreachable(options, "timed out") from None
+        wire.shut(politely=False)
+        raise _unreachable(address, options, "timed out") from None
     except MySQLError as error:
+        wire.shut(politely=False)
         if error.args[0] == CR.CONN_HOST_ERROR and isinstance(error.__cause__, OSError):
-            raise _unreachable(options, error.__cause__) from None
+            raise _unreachable(address, options, error.__cause__) from None
         raise translated(error) from None
     except BaseException:
-        wire.close()
+        wire.shut(politely=False)
         raise
     return wire
 
 
-def _unreachable(options: Options, why: object) -> MySQLdb.OperationalError:
-    if options.asyncmy["unix_socket"]:
-        code, where = CR.CONNECTION_ERROR, f"local server through socket '{options.where}'"
+def _unreachable(address: Address, options: Options, why: object) -> MySQLdb.OperationalError:
+    if path := options.asyncmy["unix_socket"]:
+        code, where = CR.CONNECTION_ERROR, f"local server through socket '{path}'"
     else:
-        code, where = CR.CONN_HOST_ERROR, f"server on '{options.where}'"
+        code, where = CR.CONN_HOST_ERROR, f"server on '{address.host}'"
     if isinstance(why, socket.gaierror):
         code = CR.UNKNOWN_HOST
     return MySQLdb.OperationalError(code, f"Can't connect to {where} ({why})")
 
 
-async def kill_statement(options: Options, thread_id: int) -> None:
-    """End the statement that runs in the server's thread, by a connection made for this."""
-    wire = await open_wire(options, database=False)
+async def kill_statement(options: Options, wire: Wire) -> None:
+    """End the statement that runs on a wire, by a connection made for this to the same server."""
+    without_database = replace(options, asyncmy={**options.asyncmy, "database": None})
+    second = await _open_wire_to(wire.address, without_database, prove=False)
     try:
-        await wire.query(b"KILL QUERY %d" % thread_id)
+        await second.query(b"KILL QUERY %d" % wire.thread_id())
     except MySQLError as error:
         if error.args[0] != ER.NO_SUCH_THREAD:
             raise
     finally:
-        wire.shut(politely=True)
+        second.shut(politely=True)
