@@ -68,10 +68,11 @@ class Cluster:
         os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
         node.is_frozen = True
 
-    def thaw(self, node: Node, seconds: float = SYNC_SECONDS) -> None:
-        """Wake up a frozen node, and wait until it has found back to the others."""
-        node.running.send_signal(signal.SIGCONT)
-        node.is_frozen = False
+    def thaw(self, *nodes: Node, seconds: float = SYNC_SECONDS) -> None:
+        """Wake up frozen nodes, and wait until they have found back to the others, or all to each other."""
+        for node in nodes:
+            node.running.send_signal(signal.SIGCONT)
+            node.is_frozen = False
         self.wait_until_synced(seconds)
 
     def rejoin(self, node: Node, seconds: float = SYNC_SECONDS) -> None:
@@ -108,17 +109,23 @@ class Cluster:
             time.sleep(0.1)
 
 
-@contextmanager
-def cluster(nodes: int = 3) -> Iterator[Cluster]:
-    """Give a cluster of that many nodes, all of them in sync, which only this machine can reach."""
-    server, installer = private_mariadb.find_programs()
+def find_programs() -> tuple[private_mariadb.Programs, str, str]:
+    """Find the programs of the server, the client and the provider."""
+    mariadb = private_mariadb.find_programs("system")
     client = daemons.find_program("mariadb")
     provider = next(filter(os.path.exists, PROVIDERS), None)
     if not client or not provider or not shutil.which("rsync"):
         raise CannotStart("Galera is not complete; `apt-get install mariadb-client galera-4 rsync`.")
+    return mariadb, client, provider
+
+
+@contextmanager
+def cluster(nodes: int = 3) -> Iterator[Cluster]:
+    """Give a cluster of that many nodes, all of them in sync, which only this machine can reach."""
+    mariadb, client, provider = find_programs()
     with daemons.home("galera") as (folder, owner):
-        private_mariadb.install(installer, folder, owner)
-        programs = Programs(server, client, provider, owner)
+        private_mariadb.install(mariadb, folder, owner)
+        programs = Programs(mariadb.server, client, provider, owner)
         begin(folder, programs)
         with started(make_nodes(nodes, folder, programs)) as galera:
             yield galera

@@ -76,6 +76,29 @@ async def test_content_types_of_several_classes_are_asked_for_at_once():
     assert [found[each].model for each in classes] == ["author", "book"]
 
 
+class ContentTypesInDefault:
+    def allow_migrate(self, db, app_label, **hints):
+        return db == "default" or app_label != "contenttypes"
+
+
+@pytest.mark.parametrize("everywhere", [True, False])
+async def test_no_content_type_is_asked_of_a_database_that_the_routers_have_none_in(everywhere):
+    def asks(execute, sql, params, many, context):
+        asked.append("django_content_type" in sql)
+        return execute(sql, params, many, context)
+
+    ContentType.objects.clear_cache()
+    asked = []
+    with (
+        override_settings(DATABASE_ROUTERS=[] if everywhere else [ContentTypesInDefault()]),
+        vinyl.connections["other"].execute_wrapper(asks),
+    ):
+        ada = await Author.vinyl.using("other").create(name="Ada")
+        await Book.vinyl.using("other").create(author=ada, title="Notes")
+        assert [book.title for book in await Book.vinyl.using("other")] == ["Notes"]
+    assert any(asked) is everywhere
+
+
 async def test_a_content_type_of_vinyl_gives_its_objects():
     ann = await Author.vinyl.get()
     found = await vinyl.manager(ContentType).get(app_label="library", model="author")

@@ -9,14 +9,20 @@ instance is written.
 from typing import Any
 
 from django.apps import apps
+from django.db import router
 
 
 def have_at_hand(model: Any, using: str) -> None:
-    """Inside an operation: fill the cache for the generic relations of a model, which queries at most once."""
+    """Inside an operation: fill the cache for the generic relations of a model, which queries at most once.
+
+    Nothing is asked of a database that the project's routers have no content types in.
+    """
     for field in model._meta.private_fields:
         if hasattr(field, "content_type_field_name") and apps.is_installed("django.contrib.contenttypes"):
-            content_types: Any = apps.get_model("contenttypes", "ContentType").objects
-            content_types.db_manager(using).get_for_model(model, for_concrete_model=field.for_concrete_model)
+            content_type: Any = apps.get_model("contenttypes", "ContentType")
+            if router.allow_migrate_model(using, content_type):
+                manager = content_type.objects.db_manager(using)
+                manager.get_for_model(model, for_concrete_model=field.for_concrete_model)
 
 
 def set_later(instance: Any, field: Any, related: Any) -> None:
