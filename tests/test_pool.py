@@ -1,8 +1,10 @@
 """The pool: bounded, fair, and whole again after every error and cancellation."""
 
 import asyncio
+import gc
 import logging
 import random
+import re
 
 import pytest
 
@@ -208,6 +210,22 @@ async def test_a_wait_ends_after_the_timeout_and_says_what_to_do():
     assert counts(full, "requests_waiting", "requests_errors") == (0, 1)
     full.release(members[0], reusable=True)
     assert full.take() is members[0]
+
+
+@pytest.mark.parametrize(("size", "rest"), [(5, ""), (6, "\n    and 1 more")])
+async def test_five_of_those_who_have_the_members_are_named(size, rest):
+    full = pool_of(Server(), max_size=size, timeout=0.01)
+    tasks = [asyncio.create_task(full.acquire(), name=f"holder {number}") for number in range(size)]
+    await asyncio.wait(tasks)
+    names = [task.get_name() for task in tasks]
+    with pytest.raises(PoolTimeout) as caught:
+        await full.acquire()
+    _, *lines = str(caught.value).removesuffix(rest).split("\n")
+    assert [re.fullmatch(r"    for 0\.\d s by task '(holder \d)'", line)[1] for line in lines] == names[:5]
+    tasks.clear()
+    gc.collect()
+    with pytest.raises(PoolTimeout, match=f"by a task that is gone{rest}$"):
+        await full.acquire()
 
 
 async def test_a_member_released_after_the_timeout_goes_to_the_next_in_the_queue():

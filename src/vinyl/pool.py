@@ -20,8 +20,10 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
+from weakref import ref
 
+from vinyl import whereabouts
 from vinyl.conf import PoolOptions
 from vinyl.errors import PoolClosed, PoolTimeout, TooManyRequests
 
@@ -30,14 +32,27 @@ T = TypeVar("T")
 logger = logging.getLogger("vinyl.pool")
 
 
+# How many of those who hold a member are named in a message.
+NAMED_HOLDERS = 5
+
+
 @dataclass(slots=True, eq=False)
 class Member(Generic[T]):
-    """One member of a pool: `value` is what open() returned. Times are seconds of time.monotonic()."""
+    """One member of a pool: `value` is what open() returned. Times are seconds of time.monotonic().
+
+    `holder` is the task that it was lent to; not kept alive by it.
+    """
 
     value: T
     expires_at: float
     idle_since: float = 0.0
     lent_at: float = 0.0
+    holder: "ref[asyncio.Task[Any]] | None" = None
+
+
+def _holder(member: Member[Any]) -> str:
+    task = None if member.holder is None else member.holder()
+    return "a task that is gone" if task is None else whereabouts.of_task(task)
 
 
 @dataclass(slots=True)
@@ -71,6 +86,7 @@ class Pool(Generic[T]):
     closed: bool = False
     _size: int = 0
     _idle: deque[Member[T]] = field(default_factory=deque)
+    _lent: set[Member[T]] = field(default_factory=set)
     # A waiter is woken with a member, or with None: the right to open one. A dict, since it is an ordered set.
     _waiting: dict["asyncio.Future[Member[T] | None]", None] = field(default_factory=dict)
     _counters: _Counters = field(default_factory=_Counters)
@@ -85,8 +101,7 @@ class Pool(Generic[T]):
             now = monotonic()
             if now < member.expires_at and self._can_be_used(member):
                 self._counters.requests_num += 1
-                member.lent_at = now
-                return member
+                return self._lend(member, now)
             self._counters.connections_lost += 1
             self._drop(member)
         return None
@@ -124,12 +139,18 @@ class Pool(Generic[T]):
         else:
             handed = await self._wait(deadline)
             member = handed if handed is not None else await self._open_member(deadline)
-        member.lent_at = monotonic()
+        return self._lend(member, monotonic())
+
+    def _lend(self, member: Member[T], now: float) -> Member[T]:
+        task = asyncio.current_task(self.loop)
+        member.lent_at, member.holder = now, None if task is None else ref(task)
+        self._lent.add(member)
         return member
 
     def release(self, member: Member[T], *, reusable: bool) -> None:
         """Get back a lent member; one that is not reusable is closed and its place given to who waits longest."""
         now = monotonic()
+        self._lent.discard(member)
         self._counters.usage_ms += (now - member.lent_at) * 1000
         if not reusable:
             self._counters.returns_bad += 1
@@ -223,9 +244,19 @@ class Pool(Generic[T]):
                 PoolTimeout(
                     f"{self.name} had no connection free within {self.options.timeout:g} s (its `timeout`): all "
                     f"{self.options.max_size} are in use and {len(self._waiting)} callers wait. Raise `max_size`, make "
-                    "transactions shorter, or do not open a second connection while one is held."
+                    "transactions shorter, or do not open a second connection while one is held. In use:"
+                    f"{self._holders()}"
                 )
             )
+
+    def _holders(self) -> str:
+        """Tell who has the members, those first that have had one for longest."""
+        now = monotonic()
+        lent = sorted(self._lent, key=lambda member: member.lent_at)
+        lines = [f"for {now - member.lent_at:.1f} s by {_holder(member)}" for member in lent[:NAMED_HOLDERS]]
+        if len(lent) > NAMED_HOLDERS:
+            lines.append(f"and {len(lent) - NAMED_HOLDERS} more")
+        return "".join(f"\n    {line}" for line in lines) or " to be connected."
 
     def _wake(self, handed: Member[T] | None) -> bool:
         """Hand a member, or the right to open one, to who waits longest. Tell whether somebody took it."""
