@@ -13,13 +13,14 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from django.db import DatabaseError, router, transaction
-from django.db.models import FileField, Model, prefetch_related_objects
+from django.db.models import Model, prefetch_related_objects
 from django.db.models.constants import LOOKUP_SEP
 
 from vinyl import _compat
 from vinyl._install import OF_DELETING, muted
 from vinyl.classes import class_of
 from vinyl.content_types import have_at_hand
+from vinyl.mementos import remember, rewound
 
 
 def label(instance: Any) -> str:
@@ -43,25 +44,6 @@ def written_to(instance: Any, using: str | None) -> Iterator[None]:
         del instance._state.written_to
 
 
-@contextmanager
-def _rewound(instance: Any) -> Iterator[None]:
-    """Restore the instance if the block fails, so that it never claims what the database does not have."""
-    for field in instance._meta.concrete_fields:
-        if isinstance(field, FileField) and field.attname in instance.__dict__:
-            # Makes a FieldFile of a file that was assigned, which knows afterwards that it is stored.
-            getattr(instance, field.attname)
-    state = instance._state
-    values, state_values, cached = dict(instance.__dict__), dict(state.__dict__), dict(state.fields_cache)
-    try:
-        yield
-    except BaseException:
-        instance.__dict__.clear()
-        instance.__dict__.update(values)
-        state.__dict__.clear()
-        state.__dict__.update(state_values, fields_cache=cached)
-        raise
-
-
 def _write_block(model: type[Model], using: str) -> AbstractContextManager[Any]:
     # As Model.save_base(): one statement needs no transaction of its own.
     if model._meta.parents:
@@ -73,7 +55,7 @@ def insert(instance: Any, using: str | None) -> Any:
     """Insert the rows of the instance, of its parent models first."""
     model = instance._meta.concrete_model
     alias = _alias(instance, using)
-    with _rewound(instance), _write_block(model, alias):
+    with rewound(instance), _write_block(model, alias):
         instance._prepare_related_fields_for_save(operation_name="insert")
         instance._save_parents(model, alias, None, (model,))
         had = frozenset(instance.__dict__)
@@ -95,7 +77,7 @@ def update(instance: Any, using: str | None, values: dict[str, Any]) -> Any:
     fields = _fields_to_write(instance, values)
     model = instance._meta.concrete_model
     alias = _alias(instance, using)
-    with _rewound(instance), _write_block(model, alias):
+    with rewound(instance), _write_block(model, alias):
         for name, value in values.items():
             setattr(instance, name, value)
         instance._prepare_related_fields_for_save(operation_name="update", fields=fields)
@@ -200,6 +182,7 @@ def values_of(instance: Any, names: Iterable[str]) -> dict[str, Any]:
 
 def delete(instance: Any, using: str | None, keep_parents: bool) -> tuple[int, dict[str, int]]:
     """Delete the instance's rows and what depends on them."""
+    remember(instance)
     # Django collects instances by their class. A twin of the model's own class goes with those that cascades load.
     model = instance._meta.model
     twin: Any = object.__new__(model)

@@ -26,6 +26,7 @@ from vinyl.content_types import have_at_hand
 from vinyl.dispatch import Block, always_awaited, dispatch, in_block
 from vinyl.errors import UnsupportedOperation
 from vinyl.loading import VinylModelIterable
+from vinyl.mementos import remember
 from vinyl.methods import in_each_mode, own_methods
 from vinyl.mode import Mode, current
 from vinyl.models import saves_by_django
@@ -116,6 +117,11 @@ class VinylQuerySet(Results, QuerySet[Any, Any]):
     abulk_create = _awaited("bulk_create")
     abulk_update = _awaited("bulk_update")
     aupdate = _awaited("update")
+
+    def _prepare_for_bulk_create(self, objs: list[Any]) -> Any:
+        for each in objs:
+            remember(each)
+        return super()._prepare_for_bulk_create(objs)  # type: ignore[misc]
 
     def delete(self) -> Any:
         """Delete the rows and what depends on them, by the `on_delete` rules; give Django's pair of counts."""

@@ -2,6 +2,7 @@
 
     async with transaction.atomic(): …           with transaction.atomic(): …
     @transaction.atomic on `async def`           @transaction.atomic on `def`
+    @transaction.atomic(retries=3)               the same, run again after a conflict with another transaction
 
 Django's own code begins, nests, commits and rolls back; here is only how it is reached. The outermost block pins a
 connection to the task (see pins.py). https://docs.djangoproject.com/en/stable/topics/db/transactions/
@@ -17,6 +18,7 @@ from django.db import DEFAULT_DB_ALIAS, transaction
 
 from vinyl import mode, pins
 from vinyl.dispatch import BothWays, dispatch
+from vinyl.retries import Attempt, attempts, pause, wait
 
 TransactionManagementError = transaction.TransactionManagementError
 
@@ -24,12 +26,19 @@ TransactionManagementError = transaction.TransactionManagementError
 class Atomic(BothWays):
     """See atomic(). One object can be entered again, by any task, as Django's."""
 
-    def __init__(self, using: str | None, savepoint: bool, durable: bool) -> None:
+    def __init__(self, using: str | None, savepoint: bool, durable: bool, retries: int = 0) -> None:
         self._using = using or DEFAULT_DB_ALIAS
-        self._django = transaction.Atomic(using, savepoint, durable)
+        self._options = (using, savepoint, durable)
+        self._django = transaction.Atomic(*self._options)
         self._entered = pins.Entered(self._using)
+        self._retries = retries
 
     def _enter(self) -> None:
+        if self._retries:
+            raise TypeError(
+                "transaction.atomic(retries=…) was entered as a block, which cannot be run again. Decorate a function "
+                "with it."
+            )
         self._django.__enter__()
         self._entered.push()
 
@@ -47,6 +56,8 @@ class Atomic(BothWays):
         """Decorate a function, or a coroutine function, whose calls then run in the block."""
         if isinstance(function, mode.portable):
             return mode.portable(self(function.function))
+        if self._retries:
+            return self._retrying(function)
         if inspect.iscoroutinefunction(function):
 
             @functools.wraps(function)
@@ -63,17 +74,71 @@ class Atomic(BothWays):
 
         return called
 
+    def _retrying(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        if inspect.iscoroutinefunction(function):
 
-def atomic(using: Any = None, savepoint: bool = True, durable: bool = False) -> Any:
+            @functools.wraps(function)
+            async def awaited(*args: Any, **kwargs: Any) -> Any:
+                rounds = attempts(self._number_of_attempts())
+                while True:
+                    attempt = next(rounds)
+                    with attempt, attempt.rewinding([*args, *kwargs.values()]):
+                        async with _Once(attempt, *self._options):
+                            return await function(*args, **kwargs)
+                    await pause(attempt.delay)
+
+            return awaited
+
+        @functools.wraps(function)
+        def called(*args: Any, **kwargs: Any) -> Any:
+            rounds = attempts(self._number_of_attempts())
+            while True:
+                attempt = next(rounds)
+                with attempt, attempt.rewinding([*args, *kwargs.values()]), _Once(attempt, *self._options):
+                    return function(*args, **kwargs)
+                wait(attempt.delay)
+
+        return called
+
+    def _number_of_attempts(self) -> int:
+        # A conflict ends the whole transaction, so what is inside of another block cannot be run again alone.
+        return 1 if _is_in_block(self._using) else 1 + self._retries
+
+
+class _Once(Atomic):
+    """The block of one attempt, which is told when it is committed."""
+
+    def __init__(self, attempt: Attempt, *options: Any) -> None:
+        super().__init__(*options)
+        self._attempt = attempt
+
+    def _enter(self) -> None:
+        super()._enter()
+        # The first of the callbacks.
+        transaction.on_commit(self._note, using=self._using)
+
+    def _note(self) -> None:
+        self._attempt.is_committed = True
+
+
+def atomic(using: Any = None, savepoint: bool = True, durable: bool = False, *, retries: int = 0) -> Any:
     """Return a block, or decorate a function, whose queries are committed together or not at all.
 
     In the async mode it is entered with `async with`, which borrows a connection and pins it to this task until the
     block ends: tasks started inside get OwnershipError. Cancelling rolls back; so does any exception. It nests with
     savepoints, as Django's atomic() does, whose parameters it has.
+
+    With `retries` it decorates a function, which is called again, up to so many times, if its transaction has met
+    another: a deadlock, a serialization failure, a row or a database that was locked for too long. Before that the
+    instances among its arguments, in lists too, and those that it has written are what they were when it was called,
+    and a moment has passed. Callbacks of on_commit() are called once. Inside of another block it is not called again:
+    the conflict has ended that as well.
     """
+    if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
+        raise ValueError(f"transaction.atomic() got retries={retries!r}. Give the number of retries, 0 or more.")
     if callable(using):
-        return Atomic(None, savepoint, durable)(using)
-    return Atomic(using, savepoint, durable)
+        return Atomic(None, savepoint, durable, retries)(using)
+    return Atomic(using, savepoint, durable, retries)
 
 
 def on_commit(func: Callable[[], Any], using: str | None = None, robust: bool = False) -> Any:
@@ -117,6 +182,11 @@ def set_rollback(rollback: bool, using: str | None = None) -> None:
 
 def _connection(using: str | None) -> Any:
     return django.db.connections[using or DEFAULT_DB_ALIAS]
+
+
+def _is_in_block(using: str) -> bool:
+    wrapper = _connection(using) if mode.current() is not mode.Mode.ASYNC else pins.pinned_here(using)
+    return wrapper is not None and wrapper.in_atomic_block
 
 
 def _current(using: str | None) -> Any:
