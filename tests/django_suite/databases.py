@@ -1,6 +1,6 @@
 """The databases that a child process may leave behind on a server, if it does not come to its end."""
 
-from urllib.parse import unquote, urlsplit
+from tests.probes import mysql_parameters, require_mysqlclient
 
 
 def drop(engine: str, url: str, prefix: str) -> None:
@@ -22,15 +22,7 @@ def _drop_on_postgresql(url: str, prefix: str) -> None:
 
 
 def _drop_on_mysql(url: str, prefix: str) -> None:
-    import MySQLdb
-
-    where = urlsplit(url)
-    with MySQLdb.connect(
-        host=unquote(where.hostname or ""),
-        port=where.port or 3306,
-        user=unquote(where.username or ""),
-        password=unquote(where.password or ""),
-    ) as connection:
+    with require_mysqlclient().connect(**mysql_parameters(url)) as connection:
         cursor = connection.cursor()
         cursor.execute("SHOW DATABASES")
         for (name,) in cursor.fetchall():

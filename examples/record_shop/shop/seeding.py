@@ -72,6 +72,11 @@ async def insert(inserts: Inserts, progress: Callable[[int], None]) -> None:
                 batch = objects[start : start + BATCH]
                 await manager.bulk_create(batch)
                 progress(len(batch))
+            if objects[0].pk is None:
+                # MySQL does not return the keys that it gives, but gives them in order.
+                keys = await manager.order_by("pk").values_list("pk", flat=True)
+                for each, key in zip(objects, keys, strict=True):
+                    each.pk = key
 
 
 def invent_artists(random: Random) -> list[Any]:
