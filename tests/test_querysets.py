@@ -527,7 +527,7 @@ async def test_bulk_create_inserts_all_and_sets_the_primary_keys_that_the_databa
     authors = [Author.vinyl(name=name) for name in "abc"]
     assert await Author.vinyl.bulk_create(authors, batch_size=2) == authors
     assert await Author.vinyl.values_list("name", flat=True) == ["a", "b", "c"]
-    if connections["default"].features.can_return_rows_from_bulk_insert:
+    if connection.features.can_return_rows_from_bulk_insert:
         assert not [author for author in authors if author._state.adding]
         assert await Author.vinyl.values_list("pk", flat=True) == [author.pk for author in authors]
     else:
