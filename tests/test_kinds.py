@@ -8,6 +8,7 @@ import pytest
 from django.db.models import F
 
 import vinyl
+from tests import settings
 from tests.kinds import models
 from tests.kinds.models.fields import Colour
 from vinyl import NotUpdated
@@ -262,6 +263,9 @@ async def test_bulk_create_and_bulk_update_do_as_djangos(kind):
         return
     (ob,) = await model.vinyl.bulk_create([model.vinyl(**values)])
     assert type(ob) is model.vinyl.vinyl_class
+    if ob.pk is None:
+        assert settings.ENGINE == "mysql"  # which does not return the key
+        ob = await model.vinyl.get()
     assert has(await by_django(model, ob.pk), values)
     for name, value in changes.items():
         setattr(ob, name, value)
