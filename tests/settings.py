@@ -66,6 +66,8 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "tests.kinds",
     "tests.library",
+    "tests.types_of_fields",
+    *(["django.contrib.postgres"] if ENGINE == "postgresql" else []),
 ]
 AUTH_USER_MODEL = "kinds.User"
 MIDDLEWARE = [

@@ -7,7 +7,7 @@ import time
 import uuid
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connections
 
 import vinyl
 from tests.hops import CancelledAt
@@ -17,9 +17,11 @@ from vinyl import OwnershipError, transaction
 
 pytest.importorskip("MySQLdb", reason="not on an environment without mysqlclient")
 
-from vinyl.drivers.mysql import connection as driver
+from asyncmy.constants import SERVER_STATUS
 
-pytestmark = [pytest.mark.engine("mariadb"), pytest.mark.usefixtures("db"), pytest.mark.asynchronous]
+from vinyl.drivers.mysql import exchange
+
+pytestmark = [pytest.mark.engine("mariadb", "mysql"), pytest.mark.usefixtures("db"), pytest.mark.asynchronous]
 
 RUNNING = "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE %s AND id <> CONNECTION_ID()"
 
@@ -40,10 +42,19 @@ async def open_on_the_server():
     return count
 
 
-async def sleeping(seconds=60):
+async def thread_of(marker):
+    """Return the number of the server's thread that runs a statement."""
+    ((number,),) = await vinyl.connection.execute(
+        "SELECT id FROM information_schema.processlist WHERE info LIKE %s AND id <> CONNECTION_ID()", [f"%{marker}%"]
+    )
+    return number
+
+
+async def sleeping(seconds=60, sql=None):
     """Start a statement that takes long, and wait until the server runs it."""
     marker = str(uuid.uuid4())
-    task = asyncio.create_task(awaited(vinyl.connection.execute(f"SELECT SLEEP({seconds}) /* {marker} */")))
+    sql = sql or f"SELECT SLEEP({seconds})"
+    task = asyncio.create_task(awaited(vinyl.connection.execute(f"{sql} /* {marker} */")))
     while not await running(marker):
         assert not task.done()
     return task, marker
@@ -74,7 +85,7 @@ async def test_after_a_kill_each_statement_gets_its_own_answer():
 
 async def test_statements_cancelled_at_any_moment_leave_clean_connections(monkeypatch):
     # Without the grace each is killed, many a time after it has ended.
-    monkeypatch.setattr(driver, "GRACE", 0.0)
+    monkeypatch.setattr(exchange, "GRACE", 0.0)
 
     async def cancelled(n):
         with contextlib.suppress(TimeoutError):
@@ -89,11 +100,27 @@ async def test_statements_cancelled_at_any_moment_leave_clean_connections(monkey
     assert vinyl.connection.statistics()["returns_bad"] == 0
 
 
+async def test_a_kill_that_comes_too_late_hits_nobody_else(monkeypatch):
+    # What is sent after the kill is hit by it twice.
+    await vinyl.connection.execute("DROP PROCEDURE IF EXISTS vinyl_procedure")
+    await vinyl.connection.execute(
+        "CREATE PROCEDURE vinyl_procedure() BEGIN SET @n = IFNULL(@n, 0) + 1; "
+        "IF @n < 3 THEN SIGNAL SQLSTATE '70100' SET MYSQL_ERRNO = 1317; END IF; END"
+    )
+    monkeypatch.setattr(exchange, "NOTHING", b"CALL vinyl_procedure()")
+    ((number,),) = await vinyl.connection.execute("SELECT CONNECTION_ID()")
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await vinyl.connection.execute("SELECT SLEEP(60)")
+    assert await vinyl.connection.execute("SELECT CONNECTION_ID(), @n") == [(number, 3)]
+    await vinyl.connection.execute("DROP PROCEDURE vinyl_procedure")
+
+
 async def test_a_statement_that_ends_at_once_is_not_killed(monkeypatch):
     async def kill(*args):
         pytest.fail("It was killed.")
 
-    monkeypatch.setattr(driver, "kill_statement", kill)
+    monkeypatch.setattr(exchange, "kill_statement", kill)
     await vinyl.connection.execute("SELECT 1")
     for hop in range(1, 4):
         with contextlib.suppress(asyncio.CancelledError):
@@ -135,6 +162,23 @@ async def test_what_was_committed_is_committed_when_the_cancellation_arrives():
         assert await vinyl.connection.execute("SELECT COUNT(*) FROM library_tag") == first
 
 
+async def test_a_transaction_that_a_cancelled_procedure_has_begun_reaches_nobody():
+    def is_in_transaction():
+        with connections["default"].cursor() as cursor:
+            cursor.execute("SELECT 1")
+            return bool(cursor.connection.server_status & SERVER_STATUS.SERVER_STATUS_IN_TRANS)
+
+    await vinyl.connection.execute("DROP PROCEDURE IF EXISTS vinyl_procedure")
+    await vinyl.connection.execute(
+        "CREATE PROCEDURE vinyl_procedure() BEGIN START TRANSACTION; SIGNAL SQLSTATE '45000'; END"
+    )
+    for hop in range(1, 5):
+        with contextlib.suppress(asyncio.CancelledError, OperationalError):
+            await asyncio.create_task(awaited(CancelledAt(vinyl.connection.execute("CALL vinyl_procedure()"), hop)))
+        assert not await vinyl.run(is_in_transaction)
+    await vinyl.connection.execute("DROP PROCEDURE vinyl_procedure")
+
+
 async def test_a_dropped_coroutine_closes_its_socket_at_once():
     marker = str(uuid.uuid4())
     dropped = vinyl.connection.execute(f"SELECT SLEEP(3) /* {marker} */").__await__()
@@ -153,28 +197,50 @@ async def test_a_dropped_coroutine_closes_its_socket_at_once():
 
 async def test_a_connection_that_the_server_has_closed_is_replaced():
     ((number,),) = await vinyl.connection.execute("SELECT CONNECTION_ID()")
-    with pytest.raises(OperationalError, match="1927"):
+    # What the server says may be lost with the connection.
+    with pytest.raises(OperationalError, match=r"1317|1927|2013"):
         await vinyl.connection.execute(f"KILL {number}")
     assert await vinyl.connection.execute("SELECT CONNECTION_ID()") != [(number,)]
     task, marker = await sleeping()
-    ((number,),) = await vinyl.connection.execute(
-        "SELECT id FROM information_schema.processlist WHERE info LIKE %s AND id <> CONNECTION_ID()", [f"%{marker}%"]
-    )
-    await vinyl.connection.execute(f"KILL {number}")
-    with pytest.raises(OperationalError, match=r"1927|2013"):
+    await vinyl.connection.execute(f"KILL {await thread_of(marker)}")
+    with pytest.raises(OperationalError, match=r"1317|1927|2013"):
         await task
     await assert_answers_are_not_mixed_up(50)
 
 
+async def test_a_connection_that_the_server_has_closed_while_idle_is_not_lent():
+    ((number,),) = await vinyl.connection.execute("SELECT CONNECTION_ID()")
+    other = vinyl.connections["other"]
+    await other.execute(f"KILL {number}")
+    while await other.execute("SELECT 1 FROM information_schema.processlist WHERE id = %s", [number]):
+        pass
+    assert await vinyl.connection.execute("SELECT CONNECTION_ID()") != [(number,)]
+    await assert_answers_are_not_mixed_up(50)
+
+
 async def test_a_statement_that_somebody_else_kills_raises_an_error():
-    task, marker = await sleeping()
-    await vinyl.connection.execute(
-        "BEGIN NOT ATOMIC DECLARE n BIGINT; SELECT id INTO n FROM information_schema.processlist "
-        "WHERE info LIKE %s AND id <> CONNECTION_ID(); EXECUTE IMMEDIATE CONCAT('KILL QUERY ', n); END",
-        [f"SELECT SLEEP%{marker}%"],
-    )
+    # MySQL lets SLEEP() return 1 if that is all there is.
+    task, marker = await sleeping(sql="SELECT 1 FROM information_schema.character_sets WHERE SLEEP(20)")
+    await vinyl.connection.execute(f"KILL QUERY {await thread_of(marker)}")
     with pytest.raises(OperationalError, match="1317"):
         await task
+    await assert_answers_are_not_mixed_up(50)
+
+
+@pytest.mark.parametrize("sleeps", [1, 2, 3])
+async def test_a_statement_with_several_answers_is_cancelled_at_any_of_them(sleeps):
+    sql = "; ".join("SELECT SLEEP(20)" if n == sleeps else f"SELECT {n}" for n in (1, 2, 3))
+
+    def read_all():
+        with connections["default"].cursor() as cursor:
+            cursor.execute(sql)
+            while cursor.nextset():
+                pass
+
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await vinyl.run(read_all)
+    await assert_pool_is_whole()
     await assert_answers_are_not_mixed_up(50)
 
 
@@ -182,8 +248,8 @@ async def test_a_statement_that_cannot_be_killed_loses_its_connection(monkeypatc
     async def kill(*args):
         raise OSError("no way")
 
-    monkeypatch.setattr(driver, "kill_statement", kill)
-    monkeypatch.setattr(driver, "CANCEL_TIMEOUT", 0.3)
+    monkeypatch.setattr(exchange, "kill_statement", kill)
+    monkeypatch.setattr(exchange, "CANCEL_TIMEOUT", 0.3)
     task, _ = await sleeping(2)
     with caplog.at_level(logging.WARNING, "vinyl.mysql"):
         task.cancel()

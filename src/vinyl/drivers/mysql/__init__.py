@@ -5,12 +5,16 @@ mysqlclient's shape whose statements asyncmy carries: mysqlclient's cursors, con
 are, so values, row counts, `executemany()` and errors are those of the synchronous mode.
 
     connection.py   mysqlclient's connection, on top of the others
-    statement.py    one exchange with the server, which can be waited for again after a cancellation; errors
     result.py       mysqlclient's result
+    exchange.py     statements, one at a time, each brought to its end
+    statement.py    one statement, which can be waited for again after a cancellation
     wire.py         asyncmy's connection: connecting, TLS, authentication
     options.py      what Django passes to mysqlclient, as asyncmy wants it; refuses what asyncmy cannot do
+    converters.py   mysqlclient's converters, as asyncmy wants them
+    tls.py          what the options say about TLS
     hosts.py        several servers behind one alias
     optionfile.py   MySQL's option files
+    errors.py       mysqlclient's errors for asyncmy's
 
 Protocol of a statement that is cancelled: its answer is waited for, a moment at first, since most come at once; then
 the statement is killed on the server (`KILL QUERY` over a second connection), its answer is read to the end, and a

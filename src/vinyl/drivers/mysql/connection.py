@@ -4,34 +4,24 @@ mysqlclient's Connection is a thin layer of Python around one of C. This is the 
 around asyncmy: what is below, with the names and the meaning that the C layer gives them.
 """
 
-import asyncio
-import logging
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
 from typing import Any
 
 import MySQLdb
 import MySQLdb.connections
 from asyncmy.constants import SERVER_STATUS
-from asyncmy.errors import MySQLError
 from MySQLdb import _mysql
-from MySQLdb.constants import CLIENT, CR, ER
+from MySQLdb.constants import CLIENT
 
 from vinyl.bridge import await_
-from vinyl.drivers.mysql.options import Options
+from vinyl.drivers.mysql.errors import translated
+from vinyl.drivers.mysql.exchange import Exchange
+from vinyl.drivers.mysql.options import Options, is_unsafe
 from vinyl.drivers.mysql.result import Result
-from vinyl.drivers.mysql.statement import Patience, Statement, is_of_server, translated
-from vinyl.drivers.mysql.wire import NOTHING, Wire, kill_statement, open_wire
-from vinyl.drivers.persistence import persist
-from vinyl.errors import OwnershipError
-
-# Seconds that a cancelled statement has to end by itself, before a connection is opened to kill it.
-GRACE = 0.02
-# Seconds that the server has to end a cancelled statement, before its connection is closed.
-CANCEL_TIMEOUT = 5.0
+from vinyl.drivers.mysql.wire import Wire, open_wire
 
 MULTI_STATEMENTS_OFF = 1
-
-logger = logging.getLogger("vinyl.mysql")
 
 # What mysqlclient's Connection does in Python: literal(), cursor(), show_warnings(), and the names of its errors.
 _Python: Any = type(
@@ -54,20 +44,19 @@ class Connection(_Python):  # type: ignore[misc]
         self._options = options
         self._answer: Any = None
         self._has_more = False
-        self._running: Statement | None = None
-        read, write = rest.get("read_timeout") or None, rest.get("write_timeout") or None
-        self._patience = None if read is write is None else Patience(read, write, lambda: wire.is_writing)
+        self._hides_number = False
+        self._exchange = Exchange(wire, options)
         self.server_status = wire.server_status
+        self._status_is_known = True
         # mysqlclient's attributes.
         self.converter = rest["conv"]
         self.encoders = {kind: convert for kind, convert in rest["conv"].items() if type(kind) is not int}
         self.encoding = wire.encoding
         self.charset = rest["charset"]
         self.cursorclass = rest.get("cursorclass", self.default_cursor)
-        self.executemany_fallback = rest.get("executemany_fallback", "loop")
+        self.executemany_fallback = rest["executemany_fallback"]
         self._binary_prefix = rest.get("binary_prefix", False)
-        self.host = wire.address.host or "localhost"
-        self.port = wire.address.port
+        self.host, self.port = wire.address
         self.user = options.asyncmy["user"]
         self.database = self.db = options.asyncmy["database"] or ""
         self.client_flag = options.asyncmy["client_flag"] | CLIENT.MULTI_RESULTS | CLIENT.MULTI_STATEMENTS
@@ -78,8 +67,11 @@ class Connection(_Python):  # type: ignore[misc]
     def begin_session(self) -> None:
         """Do what mysqlclient does after connecting, in its order."""
         rest = self._options.rest
-        if rest.get("init_command"):
-            self.query(rest["init_command"].encode(self.encoding))
+        if not rest.get("multi_statements", True):
+            self.set_server_option(MULTI_STATEMENTS_OFF)
+            self.client_flag &= ~CLIENT.MULTI_STATEMENTS
+        for command in rest["init_commands"]:
+            self.query(command)
             while self.next_result() == 0:
                 pass
         self.set_character_set(self.charset, rest.get("collation"))
@@ -87,9 +79,6 @@ class Connection(_Python):  # type: ignore[misc]
             self.set_sql_mode(rest["sql_mode"])
         if rest.get("autocommit") is not None:
             self.autocommit(rest["autocommit"])
-        if not rest.get("multi_statements", True):
-            self.set_server_option(MULTI_STATEMENTS_OFF)
-            self.client_flag &= ~CLIENT.MULTI_STATEMENTS
 
     # Exchanges with the server.
 
@@ -114,21 +103,36 @@ class Connection(_Python):  # type: ignore[misc]
         self.query(b"ROLLBACK")
 
     def set_character_set(self, charset: str, collation: str | None = None) -> None:
+        if is_unsafe(charset):
+            raise MySQLdb.NotSupportedError(f"Values cannot be sent in {charset!r} in the asynchronous mode.")
         self.query(f"SET NAMES {charset} COLLATE {collation}" if collation else f"SET NAMES {charset}")
+        self.charset = charset
+        self.encoding = self._wire.encoding = MySQLdb.connections._charset_to_encoding.get(charset, charset)
 
     def ping(self, reconnect: bool = False) -> None:
-        self._exchange(self._wire.check())
+        self._exchange.run(self._wire.check())
 
     def select_db(self, name: str) -> None:
-        self._exchange(self._wire.select_database(name))
+        self._exchange.run(self._wire.select_database(name))
 
     def set_server_option(self, option: int) -> None:
-        self._exchange(self._wire.set_option(option))
+        self._exchange.run(self._wire.set_option(option))
+
+    def kill(self, thread_id: int) -> None:
+        self.query(b"KILL %d" % thread_id)
+
+    def stat(self) -> str:
+        return str(self._exchange.run(self._wire.status()))
 
     def _take_answer(self, coroutine: Coroutine[Any, None, Any]) -> None:
-        self._answer, self._has_more = None, False
+        self._answer, self._has_more, self._hides_number = None, False, False
+        was_idle, self._status_is_known = self._seems_idle, False
         try:
-            self._exchange(coroutine)
+            self._exchange.run(coroutine)
+        except MySQLdb.MySQLError:
+            if was_idle:
+                self._ask_for_status()
+            raise
         finally:
             # A cancelled statement has been answered as well.
             self._note_answer()
@@ -138,10 +142,23 @@ class Connection(_Python):  # type: ignore[misc]
             failures.clear()
             raise error
 
+    def _ask_for_status(self) -> None:
+        """Learn whether a statement that has failed left a transaction behind, as a procedure may; errors do not tell.
+
+        A ping leaves the server's warnings as they are, unlike a statement.
+        """
+        failure = self._exchange.failure
+        with suppress(MySQLdb.MySQLError):
+            self.ping()
+            self.server_status = self._wire.server_status
+            self._status_is_known = True
+        self._exchange.failure = failure
+
     def _note_answer(self) -> None:
         answer = self._answer = self._wire.answer
         if answer is not None:
             self._has_more = bool(answer.has_next)
+            self._status_is_known = True
             if answer.description is None or self._wire.states_are_complete:
                 # asyncmy takes no notice of a status of 0: no autocommit, and no transaction either.
                 self.server_status = answer.server_status
@@ -151,8 +168,10 @@ class Connection(_Python):  # type: ignore[misc]
     def store_result(self) -> Result | None:
         return None if self._answer is None or self._answer.description is None else Result(self._answer)
 
-    # All rows have arrived, whoever asks.
-    use_result = store_result
+    def use_result(self) -> Result | None:
+        """Return the rows, all of which have arrived, whoever asks; how many they are is not told."""
+        self._hides_number = True
+        return self.store_result()
 
     def discard_result(self) -> None:
         """Forget an answer that next_result() has read."""
@@ -161,7 +180,12 @@ class Connection(_Python):  # type: ignore[misc]
         return self._has_more
 
     def affected_rows(self) -> int:
-        return -1 if self._answer is None else int(self._answer.affected_rows)
+        if self._answer is None or (self._hides_number and self._answer.description is not None):
+            return -1
+        return int(self._answer.affected_rows)
+
+    def field_count(self) -> int:
+        return 0 if self._answer is None else int(self._answer.field_count)
 
     def insert_id(self) -> int:
         return 0 if self._answer is None else int(self._answer.insert_id)
@@ -174,11 +198,23 @@ class Connection(_Python):  # type: ignore[misc]
         # Its length comes before it.
         return message[1:].decode("utf-8", "replace") if message else None
 
+    def errno(self) -> int:
+        failure = self._exchange.failure
+        return int(translated(failure).args[0]) if failure else 0
+
+    def error(self) -> str:
+        failure = self._exchange.failure
+        return str(translated(failure).args[1]) if failure else ""
+
+    def sqlstate(self) -> str:
+        failure = self._exchange.failure
+        return str(failure.sqlstate or "HY000") if failure else "00000"
+
     # The connection.
 
     @property
-    def open(self) -> bool:
-        return self._wire.is_open
+    def open(self) -> int:
+        return int(self._wire.is_open)
 
     @property
     def closed(self) -> int:
@@ -187,13 +223,16 @@ class Connection(_Python):  # type: ignore[misc]
     @property
     def is_quiet(self) -> bool:
         """Whether it is open, and nothing is known to have arrived that nobody has asked for."""
-        return self._running is None and self._wire.is_open and not self._wire.has_unread
+        return not self._exchange.is_going_on and self._wire.is_open and not self._wire.has_unread
 
     @property
     def is_idle(self) -> bool:
-        in_autocommit = self.server_status & SERVER_STATUS.SERVER_STATUS_AUTOCOMMIT
+        return self._status_is_known and self._seems_idle and not self._has_more and self.is_quiet
+
+    @property
+    def _seems_idle(self) -> bool:
         in_transaction = self.server_status & SERVER_STATUS.SERVER_STATUS_IN_TRANS
-        return bool(in_autocommit and not in_transaction and not self._has_more and self.is_quiet)
+        return self.get_autocommit() and not in_transaction
 
     def fileno(self) -> int:
         return self._wire.fileno()
@@ -206,7 +245,7 @@ class Connection(_Python):  # type: ignore[misc]
         return str(self._wire.server_version).removeprefix("5.5.5-")
 
     def get_host_info(self) -> str:
-        return str(self._wire.host_info)
+        return "Localhost via UNIX socket" if self._options.asyncmy["unix_socket"] else f"{self.host} via TCP/IP"
 
     def get_proto_info(self) -> int:
         return int(self._wire.protocol_version)
@@ -223,15 +262,16 @@ class Connection(_Python):  # type: ignore[misc]
     def terminate(self) -> None:
         """Close the socket without waiting."""
         self._has_more = False
-        self._wire.shut(politely=self._running is None)
+        self._wire.shut(politely=not self._exchange.is_going_on)
 
     # Escaping, as the C layer does it.
 
     def string_literal(self, value: object) -> bytes:
-        return b"'" + self.escape_string(value) + b"'"
-
-    def escape_string(self, value: object) -> bytes:
         data = bytes(value) if isinstance(value, bytes | bytearray) else str(value).encode(self.encoding)
+        return b"'" + self.escape_string(data) + b"'"
+
+    def escape_string(self, value: bytes | str) -> bytes:
+        data = value.encode() if isinstance(value, str) else value
         if self.server_status & SERVER_STATUS.SERVER_STATUS_NO_BACKSLASH_ESCAPES:
             return data.replace(b"'", b"''")
         escaped: bytes = _mysql.escape_string(data)
@@ -241,92 +281,6 @@ class Connection(_Python):  # type: ignore[misc]
         mapping = self.encoders if mapping is None else mapping
         convert = mapping.get(type(value))
         return self.string_literal(value) if convert is None else convert(value, mapping)
-
-    # Waiting.
-
-    def _exchange(self, coroutine: Coroutine[Any, None, Any]) -> Any:
-        return await_(self._exchanged(coroutine))
-
-    async def _exchanged(self, coroutine: Coroutine[Any, None, Any]) -> Any:
-        if self._running is not None:
-            coroutine.close()
-            raise OwnershipError(
-                "Two tasks used one MySQL connection, or a cursor of it, at the same time. Give each task a cursor of "
-                "its own."
-            )
-        statement = self._running = Statement(coroutine, self._patience)
-        try:
-            return await statement.wait()
-        except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
-            await self._end_statement(statement)
-            raise
-        except TimeoutError as error:
-            self._wire.shut(politely=False)
-            raise MySQLdb.OperationalError(
-                CR.SERVER_LOST, "Lost connection to server during query (read_timeout)"
-            ) from error
-        except MySQLError as error:
-            if not is_of_server(error):
-                self._wire.shut(politely=False)
-            raise translated(error) from None
-        except BaseException:
-            # The coroutine is being dropped, or what has arrived makes no sense: the rest of the answer is lost.
-            self._wire.shut(politely=False)
-            raise
-        finally:
-            self._running = None
-            statement.close()
-
-    async def _end_statement(self, statement: Statement) -> None:
-        """Bring a cancelled statement to its end, killing it on the server if it goes on, or close the connection."""
-        now = asyncio.get_running_loop().time()
-        deadline = now + CANCEL_TIMEOUT
-        try:
-            if not await _has_ended(statement, now + GRACE):
-                is_killed = await self._kill(deadline)
-                if not await _has_ended(statement, deadline):
-                    raise TimeoutError
-                if is_killed:
-                    await self._outlive_kill(deadline)
-                else:
-                    self._wire.shut(politely=True)
-        except TimeoutError:
-            logger.warning(
-                "The server did not end a cancelled statement within %g s; its connection is closed.", CANCEL_TIMEOUT
-            )
-            self._wire.shut(politely=False)
-        except Exception as error:
-            logger.warning("A cancelled statement could not be ended (%s); its connection is closed.", error)
-            self._wire.shut(politely=False)
-        except BaseException:
-            self._wire.shut(politely=False)
-            raise
-
-    async def _kill(self, deadline: float) -> bool:
-        """Kill the running statement; tell whether the server has said that it did."""
-        killing = asyncio.create_task(kill_statement(self._options, self._wire))
-        try:
-            await persist(lambda: asyncio.shield(killing), deadline)
-        except TimeoutError:
-            raise
-        except (MySQLdb.MySQLError, MySQLError, OSError) as error:
-            logger.warning("A cancelled statement could not be killed (%s); its connection is closed.", error)
-            return False
-        finally:
-            killing.cancel()
-        return True
-
-    async def _outlive_kill(self, deadline: float) -> None:
-        """Send statements until one is not killed: a kill that came too late would hit somebody else's."""
-        while True:
-            probe = Statement(self._wire.query(NOTHING))
-            try:
-                await persist(probe.wait, deadline)
-            except MySQLError as error:
-                if error.args[0] != ER.QUERY_INTERRUPTED:
-                    raise
-            else:
-                return
 
 
 def connect(options: Options) -> Connection:
@@ -338,15 +292,3 @@ def connect(options: Options) -> Connection:
         connection.terminate()
         raise
     return connection
-
-
-async def _has_ended(statement: Statement, deadline: float) -> bool:
-    """Wait for the answer to a cancelled statement, which may well be an error, until the deadline."""
-    try:
-        await persist(statement.wait, deadline)
-    except TimeoutError:
-        return False
-    except MySQLError as error:
-        if not is_of_server(error):
-            raise
-    return True

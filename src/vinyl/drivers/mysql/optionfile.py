@@ -11,17 +11,17 @@ GROUPS = ("client", "client-server", "client-mariadb")
 ESCAPES = {"b": "\b", "t": "\t", "n": "\n", "r": "\r", "\\": "\\", "s": " "}
 
 
-def read_groups(file: str | None, group: str | None) -> dict[str, str]:
+def read_groups(file: str | None, group: str | None) -> dict[str, list[str]]:
     """Return the options of the clients' groups and of `group`, from the file or those that are usual.
 
-    Their names have hyphens. An option without a value has the value "1"; the last of several wins.
+    Their names have hyphens. Each has all of its values in their order, an option without one the value "1".
     """
     wanted = {*GROUPS, group}
-    options: dict[str, str] = {}
+    options: dict[str, list[str]] = {}
     for path in [file] if file else DEFAULT_FILES:
         for found, name, value in _lines(Path(path).expanduser()):
             if found in wanted:
-                options[name] = value
+                options.setdefault(name, []).append(value)
     return options
 
 
@@ -47,10 +47,20 @@ def _lines(path: Path, group: str = "") -> Iterator[tuple[str, str, str]]:
 
 def _value(text: str) -> str:
     end = text.find(text[0], 1) if text[:1] in ("'", '"') else -1
-    # MySQL's library ends a value at any "#", MariaDB's at none: a password may have one.
-    text = text[1:end] if end > 0 else text.partition(" #")[0].rstrip()
+    text = text[1:end] if end > 0 else _without_comment(text)
     parts = iter(text)
     return "".join(_unescaped(next(parts, "")) if part == "\\" else part for part in parts)
+
+
+def _without_comment(text: str) -> str:
+    # MySQL's library ends a value at any "#" outside of quotes, MariaDB's at none: a password may have one.
+    quote = ""
+    for place, character in enumerate(text):
+        if character in ("'", '"') and quote in ("", character):
+            quote = "" if quote else character
+        elif text[place : place + 2] == " #" and not quote:
+            return text[:place].rstrip()
+    return text
 
 
 def _unescaped(character: str) -> str:

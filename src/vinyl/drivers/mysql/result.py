@@ -57,16 +57,19 @@ class Result:
         end = self._position = start + maxrows if maxrows else len(self._rows)
         rows: tuple[Any, ...] = self._rows[start:end]
         if how:
-            names = self._names(always_with_table=how == 2)
+            names = self._names() if how == 1 else self._names_with_tables()
             return tuple(dict(zip(names, row, strict=True)) for row in rows)
         return rows
 
-    def _names(self, *, always_with_table: bool) -> list[str]:
+    def _names(self) -> list[str]:
+        """Return the names of the columns, with that of its table where a name comes again."""
         names: list[str] = []
         for field in self._fields:
-            with_table = (always_with_table and field.table_name) or field.name in names
-            names.append(f"{field.table_name}.{field.name}" if with_table else field.name)
+            names.append(f"{field.table_name}.{field.name}" if field.name in names else field.name)
         return names
+
+    def _names_with_tables(self) -> list[str]:
+        return [f"{field.table_name}.{field.name}" if field.table_name else field.name for field in self._fields]
 
 
 def _is_nullable(field: Any) -> int:

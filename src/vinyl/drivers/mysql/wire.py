@@ -16,20 +16,20 @@ import asyncmy.connection
 import MySQLdb
 from asyncmy.charset import charset_by_name
 from asyncmy.constants import CLIENT as ASYNCMY_CLIENT
+from asyncmy.constants import COMMAND
 from asyncmy.errors import MySQLError, OperationalError
 from MySQLdb.constants import CLIENT, CR, ER
 
+from vinyl.drivers.mysql.errors import UNAVAILABLE, translated
 from vinyl.drivers.mysql.hosts import Address, in_order, note
-from vinyl.drivers.mysql.options import Options
-from vinyl.drivers.mysql.statement import UNAVAILABLE, translated
+from vinyl.drivers.mysql.options import PLUGINS, Options
 
 LARGEST_PACKET = 2**24 - 1
 QUIT = b"\x01\x00\x00\x00\x01"
-SET_OPTION = 0x1B
 NOTHING = b"DO 0"
 # Seconds after which a host that has not answered is taken for one that will not.
 SILENCE = 1.0
-PLAIN_TEXT_PLUGINS = (b"mysql_clear_password", b"dialog")
+PLAIN_TEXT_PLUGINS = ("mysql_clear_password", "dialog")
 # Typed in part only: most of what is used here is not meant for others.
 _Asyncmy: Any = asyncmy.connection.Connection
 
@@ -51,12 +51,22 @@ class Wire(_Asyncmy):  # type: ignore[misc]
             elif self._tls_is_required:
                 raise OperationalError(CR.SSL_CONNECTION_ERROR, "TLS is required, but the server does not offer it")
         try:
-            return await super()._request_authentication()
+            packet = await super()._request_authentication()
+            # asyncmy gives None for what ends caching_sha2_password.
+            while packet is not None and packet.is_auth_switch_request():
+                # A user of MariaDB's may have several methods, and the server goes on to the next.
+                packet.read_uint8()
+                packet = await self._process_auth(packet.read_string(), packet)
         except RuntimeError as error:
-            # asyncmy names the package that the method of authentication needs.
+            if "package is required" not in str(error):
+                raise
             raise OperationalError(CR.AUTH_PLUGIN_ERR, f"{error}; install it, or use another method") from error
+        return packet
 
     async def _start_tls(self, context: ssl.SSLContext) -> None:
+        if self.has_unread:
+            # Whoever has put it there wants it to be taken for what arrives by TLS.
+            raise OperationalError(CR.SSL_CONNECTION_ERROR, "TLS/SSL error: the server has sent more than its greeting")
         self._client_flag |= CLIENT.SSL | (self.server_capabilities & ASYNCMY_CLIENT.DEPRECATE_EOF)
         charset = charset_by_name(self._charset).id
         self.write_packet(struct.pack("<IIB23x", self._client_flag, LARGEST_PACKET, charset & 0xFF))
@@ -65,17 +75,28 @@ class Wire(_Asyncmy):  # type: ignore[misc]
                 self._transport, self._proto, context, server_hostname=self._host
             )
         except ssl.SSLError as error:
-            raise OperationalError(CR.SSL_CONNECTION_ERROR, f"TLS/SSL error: {error}") from error
+            reason = getattr(error, "verify_message", "") or error
+            raise OperationalError(CR.SSL_CONNECTION_ERROR, f"TLS/SSL error: {reason}") from error
         # Without these asyncmy would begin TLS once more, or hide the password from the server.
         self._tls_established = self._secure = True
 
     async def _process_auth(self, plugin_name: bytes, auth_packet: Any) -> Any:
-        if plugin_name in PLAIN_TEXT_PLUGINS and not self._secure:
+        name = plugin_name.decode()
+        if name not in PLUGINS:
+            raise OperationalError(
+                CR.AUTH_PLUGIN_CANNOT_LOAD,
+                f"Authentication plugin '{name}' cannot be loaded: asyncmy has only {', '.join(PLUGINS)}. Identify the "
+                "user by one of these, or use this database in the synchronous mode only",
+            )
+        if name in PLAIN_TEXT_PLUGINS and not self._secure:
             raise OperationalError(
                 CR.AUTH_PLUGIN_ERR,
-                f"the server asks for the password in clear text ({plugin_name.decode()}), which is not sent without "
-                "TLS: set OPTIONS['ssl_mode'] to 'REQUIRED'",
+                f"the server asks for the password in clear text ({name}), which is not sent without TLS: set "
+                "OPTIONS['ssl_mode'] to 'REQUIRED'",
             )
+        if name == "sha256_password":
+            # It trusts TLS alone; asyncmy would send the password in clear text through a local socket too.
+            self._secure = self._tls_established
         return await super()._process_auth(plugin_name, auth_packet)
 
     @property
@@ -86,6 +107,10 @@ class Wire(_Asyncmy):  # type: ignore[misc]
     @property
     def encoding(self) -> str:
         return str(self._encoding)
+
+    @encoding.setter
+    def encoding(self, encoding: str) -> None:
+        self._encoding = encoding
 
     @property
     def states_are_complete(self) -> bool:
@@ -101,18 +126,24 @@ class Wire(_Asyncmy):  # type: ignore[misc]
         await self._read_query_result()
 
     async def set_option(self, option: int) -> None:
-        await self._execute_command(SET_OPTION, struct.pack("<H", option))
+        await self._execute_command(COMMAND.COM_SET_OPTION, struct.pack("<H", option))
         await self.read_packet()
 
     async def check(self) -> None:
-        await self.ping(reconnect=False)
+        await self._execute_command(COMMAND.COM_PING, b"")
+        await self._read_ok_packet()
+
+    async def status(self) -> str:
+        await self._execute_command(COMMAND.COM_STATISTICS, b"")
+        packet = await self.read_packet()
+        return str(packet.get_all_data().decode())
 
     async def select_database(self, name: str) -> None:
         await self.select_db(name)
 
     @property
     def is_open(self) -> bool:
-        return not self._stream_broken
+        return self._transport is not None and not self._stream_broken
 
     @property
     def has_unread(self) -> bool:

@@ -1,0 +1,145 @@
+"""Exchanges with the server, one at a time, each of which is brought to its end, even if it is cancelled.
+
+The protocol of a cancellation is in the package's docstring. This module knows asyncmy's coroutines, not what they are
+for.
+"""
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import Any
+
+import MySQLdb
+from asyncmy.errors import MySQLError
+from MySQLdb.constants import CR, ER
+
+from vinyl.bridge import await_
+from vinyl.drivers.mysql.errors import is_of_server, translated
+from vinyl.drivers.mysql.options import Options
+from vinyl.drivers.mysql.statement import Patience, Statement
+from vinyl.drivers.mysql.wire import NOTHING, Wire, kill_statement
+from vinyl.drivers.persistence import persist
+from vinyl.errors import OwnershipError
+
+# Seconds that a cancelled statement has to end by itself, before a connection is opened to kill it.
+GRACE = 0.02
+# Seconds that the server has to end a cancelled statement, before its connection is closed.
+CANCEL_TIMEOUT = 5.0
+
+logger = logging.getLogger("vinyl.mysql")
+
+
+class Exchange:
+    """What is going on between a connection and its server."""
+
+    def __init__(self, wire: Wire, options: Options) -> None:
+        self._wire = wire
+        self._options = options
+        self._statement: Statement | None = None
+        read, write = (options.rest.get(name) or None for name in ("read_timeout", "write_timeout"))
+        self._patience = None if read is write is None else Patience(read, write, lambda: wire.is_writing)
+        # asyncmy's error, if the last exchange failed.
+        self.failure: MySQLError | None = None
+
+    @property
+    def is_going_on(self) -> bool:
+        return self._statement is not None
+
+    def run(self, coroutine: Coroutine[Any, None, Any]) -> Any:
+        """Wait, through the bridge, for a coroutine of the wire's; raise mysqlclient's errors."""
+        return await_(self._run(coroutine))
+
+    async def _run(self, coroutine: Coroutine[Any, None, Any]) -> Any:
+        if self._statement is not None:
+            coroutine.close()
+            raise OwnershipError(
+                "Two tasks used one MySQL connection, or a cursor of it, at the same time. Give each task a cursor of "
+                "its own."
+            )
+        statement = self._statement = Statement(coroutine, self._patience)
+        self.failure = None
+        try:
+            return await statement.wait()
+        except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
+            await self._end(statement)
+            raise
+        except TimeoutError as error:
+            self._wire.shut(politely=False)
+            raise MySQLdb.OperationalError(
+                CR.SERVER_LOST, "Lost connection to server during query (read_timeout)"
+            ) from error
+        except MySQLError as error:
+            self.failure = error
+            if not is_of_server(error):
+                self._wire.shut(politely=False)
+            raise translated(error) from None
+        except BaseException:
+            # The coroutine is being dropped, or what has arrived makes no sense: the rest of the answer is lost.
+            self._wire.shut(politely=False)
+            raise
+        finally:
+            self._statement = None
+            statement.close()
+
+    async def _end(self, statement: Statement) -> None:
+        """Bring a cancelled statement to its end, killing it on the server if it goes on, or close the connection."""
+        now = asyncio.get_running_loop().time()
+        deadline = now + CANCEL_TIMEOUT
+        try:
+            if not await _has_ended(statement, now + GRACE):
+                is_killed = await self._kill(deadline)
+                if not await _has_ended(statement, deadline):
+                    raise TimeoutError
+                if is_killed:
+                    await self._outlive_kill(deadline)
+                else:
+                    self._wire.shut(politely=True)
+        except TimeoutError:
+            logger.warning(
+                "The server did not end a cancelled statement within %g s; its connection is closed.", CANCEL_TIMEOUT
+            )
+            self._wire.shut(politely=False)
+        except Exception as error:
+            logger.warning("A cancelled statement could not be ended (%s); its connection is closed.", error)
+            self._wire.shut(politely=False)
+        except BaseException:
+            self._wire.shut(politely=False)
+            raise
+
+    async def _kill(self, deadline: float) -> bool:
+        """Kill the running statement; tell whether the server has said that it did."""
+        killing = asyncio.create_task(kill_statement(self._options, self._wire))
+        try:
+            await persist(lambda: asyncio.shield(killing), deadline)
+        except TimeoutError:
+            raise
+        except (MySQLdb.MySQLError, MySQLError, OSError) as error:
+            logger.warning("A cancelled statement could not be killed (%s); its connection is closed.", error)
+            return False
+        finally:
+            killing.cancel()
+        return True
+
+    async def _outlive_kill(self, deadline: float) -> None:
+        """Send statements until one is not killed: a kill that came too late would hit somebody else's."""
+        while True:
+            probe = Statement(self._wire.query(NOTHING))
+            try:
+                await persist(probe.wait, deadline)
+            except MySQLError as error:
+                if error.args[0] != ER.QUERY_INTERRUPTED:
+                    raise
+            else:
+                return
+
+
+async def _has_ended(statement: Statement, deadline: float) -> bool:
+    """Wait for the answer to a cancelled statement, which may well be an error, until the deadline."""
+    try:
+        await persist(statement.wait, deadline)
+    except TimeoutError:
+        return False
+    except MySQLError as error:
+        if not is_of_server(error):
+            raise
+    return True

@@ -1,0 +1,96 @@
+"""What the tests of the MySQL driver share: the same done in both modes and compared, and databases to do it in."""
+
+import asyncio
+import copy
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, TypeVar
+
+from django.db import connections
+
+import vinyl
+
+T = TypeVar("T")
+
+_numbers = itertools.count()
+
+
+@contextmanager
+def database(options: Mapping[str, Any] | None = None, **settings: Any) -> Iterator[str]:
+    """An alias of the default database with other settings."""
+    alias = f"changed{next(_numbers)}"
+    changed = copy.deepcopy(connections.settings["default"])
+    changed.update(settings, OPTIONS=options or {})
+    connections.settings[alias] = changed
+    try:
+        yield alias
+    finally:
+        del connections.settings[alias]
+
+
+async def both(function: Callable[[], T], alias: str = "default") -> tuple[T, T]:
+    """Run the function on the asynchronous connection, and on Django's in a thread; give both results."""
+
+    def plainly() -> T:
+        try:
+            return function()
+        finally:
+            connections[alias].close()
+
+    return await vinyl.run(function), await asyncio.to_thread(plainly)
+
+
+async def same(function: Callable[[], T], alias: str = "default") -> T:
+    """Give the result that the function has in both modes, values and types alike."""
+    ours, theirs = await both(function, alias)
+    assert ours == theirs, f"async: {ours!r}\nsync:  {theirs!r}"
+    assert repr(ours) == repr(theirs), "They are equal, but of other types."
+    return ours
+
+
+def error_of(function: Callable[..., object], *args: object) -> Any:
+    """Give the class and the arguments of the error that the function raises, and of the driver's beneath it."""
+    try:
+        function(*args)
+    except Exception as error:
+        cause = error.__cause__
+        return type(error), error.args, type(cause), getattr(cause, "args", None)
+    return None
+
+
+def fetch(alias: str, *statements: str) -> list[tuple[Any, ...]]:
+    """Execute, in whatever mode it is, and give the rows of the last statement."""
+    with connections[alias].cursor() as cursor:
+        for sql in statements:
+            cursor.execute(sql)
+        return list(cursor.fetchall())
+
+
+@asynccontextmanager
+async def pretending(
+    speak: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
+    options: Mapping[str, Any] | None = None,
+    **settings: Any,
+) -> AsyncIterator[str]:
+    """An alias of a database whose server is none: `speak()` says what it has to say to each client."""
+
+    clients: list[asyncio.Task[Any] | None] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        clients.append(asyncio.current_task())
+        try:
+            await speak(reader, writer)
+        finally:
+            writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        try:
+            with database(options, HOST="127.0.0.1", PORT=str(port), **settings) as alias:
+                yield alias
+        finally:
+            # Before Python 3.12 nobody else waits for them.
+            for client in filter(None, clients):
+                client.cancel()
+                await asyncio.wait([client])
