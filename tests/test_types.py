@@ -151,5 +151,6 @@ def alike(one, other):
     return one == other or described(one) == described(other)
 
 
-def test_there_are_several_values_that_can_be_written_and_read(values):
+def test_several_values_can_be_written_one_by_one_and_in_bulk_and_read(written, values):
     assert len({repr(described(value)) for value in values}) > 2
+    assert not any(is_error(written["results"][way][0]) for way in ("bulk_create", "bulk_update"))

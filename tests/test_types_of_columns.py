@@ -134,7 +134,7 @@ PARAMETERS = [
 
 
 @pytest.mark.engine("postgresql", "sqlite")
-@pytest.mark.parametrize("value", PARAMETERS, ids=lambda value: ascii(value)[:30])
+@pytest.mark.parametrize("value", PARAMETERS, ids=lambda value: type(value).__name__)
 async def test_parameters_of_each_type_arrive_as_by_django(value):
     kind = "pg_typeof(%s)::text" if connection.vendor == "postgresql" else "typeof(%s)"
     ours, theirs = await in_both(
