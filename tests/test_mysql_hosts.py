@@ -55,6 +55,8 @@ async def listening(greeting=b""):
     server = await asyncio.start_server(welcome, "127.0.0.1", 0)
     async with server:
         yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}", visitors
+        for writer in visitors:
+            writer.close()
 
 
 def fetch_in(alias):

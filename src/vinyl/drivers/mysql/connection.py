@@ -15,7 +15,6 @@ from MySQLdb import _mysql
 from MySQLdb.constants import CLIENT
 
 from vinyl.bridge import await_
-from vinyl.drivers.mysql.errors import translated
 from vinyl.drivers.mysql.exchange import Exchange
 from vinyl.drivers.mysql.options import Options, is_unsafe
 from vinyl.drivers.mysql.result import Result
@@ -199,16 +198,13 @@ class Connection(_Python):  # type: ignore[misc]
         return message[1:].decode("utf-8", "replace") if message else None
 
     def errno(self) -> int:
-        failure = self._exchange.failure
-        return int(translated(failure).args[0]) if failure else 0
+        return self._exchange.failure.code
 
     def error(self) -> str:
-        failure = self._exchange.failure
-        return str(translated(failure).args[1]) if failure else ""
+        return self._exchange.failure.message
 
     def sqlstate(self) -> str:
-        failure = self._exchange.failure
-        return str(failure.sqlstate or "HY000") if failure else "00000"
+        return self._exchange.failure.sqlstate
 
     # The connection.
 

@@ -7,7 +7,7 @@ for.
 import asyncio
 import logging
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, NamedTuple
 
 import MySQLdb
 from asyncmy.errors import MySQLError
@@ -29,6 +29,14 @@ CANCEL_TIMEOUT = 5.0
 logger = logging.getLogger("vinyl.mysql")
 
 
+class Failure(NamedTuple):
+    """What is to be said of an exchange that has failed; by default of one that has not."""
+
+    code: int = 0
+    message: str = ""
+    sqlstate: str = "00000"
+
+
 class Exchange:
     """What is going on between a connection and its server."""
 
@@ -38,8 +46,8 @@ class Exchange:
         self._statement: Statement | None = None
         read, write = (options.rest.get(name) or None for name in ("read_timeout", "write_timeout"))
         self._patience = None if read is write is None else Patience(read, write, lambda: wire.is_writing)
-        # asyncmy's error, if the last exchange failed.
-        self.failure: MySQLError | None = None
+        # Of the last exchange.
+        self.failure = Failure()
 
     @property
     def is_going_on(self) -> bool:
@@ -57,7 +65,7 @@ class Exchange:
                 "its own."
             )
         statement = self._statement = Statement(coroutine, self._patience)
-        self.failure = None
+        self.failure = Failure()
         try:
             return await statement.wait()
         except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
@@ -69,10 +77,12 @@ class Exchange:
                 CR.SERVER_LOST, "Lost connection to server during query (read_timeout)"
             ) from error
         except MySQLError as error:
-            self.failure = error
             if not is_of_server(error):
                 self._wire.shut(politely=False)
-            raise translated(error) from None
+            ours = translated(error)
+            code, message = ours.args
+            self.failure = Failure(code, message, str(error.sqlstate or "HY000"))
+            raise ours from None
         except BaseException:
             # The coroutine is being dropped, or what has arrived makes no sense: the rest of the answer is lost.
             self._wire.shut(politely=False)
