@@ -9,6 +9,7 @@ from django.db.models import Case, Exists, F, OuterRef, Q, Value, When
 from django.utils.functional import SimpleLazyObject
 
 import vinyl
+from tests import settings
 from tests.library.models import (
     Author,
     BigBranch,
@@ -287,7 +288,8 @@ async def test_bulk_create_takes_both_kinds_at_once():
     ann, plain = await both(name="Ann")
     mixed = [Book.vinyl(author=plain, title="Two"), Book(author=ann, title="Three")]
     assert await Book.vinyl.bulk_create(mixed) == mixed
-    assert all(book.pk for book in mixed)
+    # MySQL does not return the keys.
+    assert all(book.pk for book in mixed) is (settings.ENGINE != "mysql")
     mixed = [Book.vinyl(author=ann, title="Four"), Book(author=plain, title="Five")]
     assert await vinyl.run(Book.objects.bulk_create, mixed) == mixed
     assert await Book.vinyl.values_list("title", flat=True) == ["One", "Two", "Three", "Four", "Five"]

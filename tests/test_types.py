@@ -107,6 +107,10 @@ async def test_vinyl_reads_what_django_reads(hand, name, labels, readings):
     assert {label: await read(hand, label, name) for label in labels} == readings
 
 
+def test_values_can_be_read_in_all_ways_but_not_all_have_a_maximum(name, readings):
+    assert {way for way, result in readings[name].items() if is_error(result)} <= {"Max"}
+
+
 @pytest.fixture(scope="module")
 def values(django, column, labels):
     """The values that Django reads."""

@@ -3,7 +3,6 @@
 Of MariaDB and MySQL, whose asynchronous driver is another one, tests/test_mysql_driver.py has all types.
 """
 
-import asyncio
 import datetime as dt
 import ipaddress
 import uuid
@@ -11,11 +10,12 @@ from decimal import Decimal
 from fractions import Fraction
 
 import pytest
-from django.db import connection, connections
+from django.db import connection
 from django.utils.safestring import mark_safe
 
 import vinyl
 from tests.types_of_fields.described import described, described_error, is_error
+from tests.types_of_fields.hands import alone, called
 from tests.types_of_fields.values import KATHMANDU, Colour, Size, Unknown
 
 pytestmark = pytest.mark.asynchronous
@@ -23,14 +23,7 @@ pytestmark = pytest.mark.asynchronous
 
 async def in_both(function):
     """Run the function on the asynchronous connection, and on Django's in a thread; give both results."""
-
-    def plainly():
-        try:
-            return function()
-        finally:
-            connections.close_all()
-
-    return await vinyl.run(function), await asyncio.to_thread(plainly)
+    return await vinyl.run(function), await alone(called, function)
 
 
 def selected(sql, params):

@@ -231,11 +231,12 @@ async def test_generated_values_are_those_that_django_gives(name, computed_by_dj
 
 
 async def defaulted(hand):
-    """Give the defaults of the database, as an instance has them that was inserted."""
-    instance = await inserted(hand)
-    return {
-        field.name: described(getattr(instance, field.name)) for field in Defaulted._meta.fields if field.name != "id"
-    }
+    """Give the defaults of the database, as an instance has them that was inserted, and as they are read."""
+    rows = [await inserted(hand), await given(hand.objects.get())]
+    return [
+        {field.name: described(getattr(row, field.name)) for field in Defaulted._meta.fields if field.name != "id"}
+        for row in rows
+    ]
 
 
 @pytest.fixture
@@ -243,8 +244,10 @@ def defaulted_by_django():
     return by_django(defaulted, Defaulted)
 
 
-async def test_defaults_of_the_database_are_those_that_django_gives(defaulted_by_django):
-    assert await defaulted(ByVinyl(Defaulted)) == defaulted_by_django
+async def test_defaults_of_the_database_are_there_after_insert_as_django_reads_them(defaulted_by_django):
+    # Where the engine does not return them, an instance of Django 5.2 does not have them.
+    _, read = defaulted_by_django
+    assert await defaulted(ByVinyl(Defaulted)) == [read, read]
 
 
 async def required(hand):

@@ -9,13 +9,15 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from django.db import models
 from django.db.models import IntegerChoices, JSONField, TextChoices, Value
 from django.utils.functional import lazystr
 from django.utils.safestring import mark_safe
 
 KATHMANDU = ZoneInfo("Asia/Kathmandu")
 NEW_YORK = ZoneInfo("America/New_York")
-NULL_OF_JSON = Value(None, JSONField())
+# What JSON calls null, which is not NULL; Django 6.1 has a name for it.
+NULLS_OF_JSON = [Value(None, JSONField()), *([models.JSONNull()] if hasattr(models, "JSONNull") else [])]
 MEGABYTE = bytes(range(256)) * 4096
 
 
@@ -178,7 +180,7 @@ VALUES: dict[str, list[Any]] = {
     "ip_address_of_four": ["0.0.0.0", "255.255.255.255", "::1", "x"],
     "ip_address_unpacked": ["::ffff:10.0.0.1", "::1", "10.0.0.1"],
     "json": [
-        *({}, [], "", 0, True, False, NULL_OF_JSON, "NULL", (1, "a")),
+        *({}, [], "", 0, True, False, *NULLS_OF_JSON, "NULL", (1, "a")),
         *(0.1, -0.0, 1.0, 1e-7, 1e308, 2**53 + 1, 2**63, 2**64, -(2**63) - 1, 10**40),
         "é🦆\\ \" ' \n %s \u202e",
         {"é🦆": {"": [None, True, {"a": [[], {}, ""]}]}, "b": 1, "a": 2, "aa": 3},
