@@ -2,7 +2,7 @@
 
 A transaction or a hold pins its wrapper: later operations of the same task find it through a context variable. A task
 that inherited the context finds the pin as well, but may not use it while it lasts, since one connection serves one
-task at a time; once the pin has ended it is as if there had been none.
+task at a time; once the pin has ended it is as if there had been none. Tasks that are admitted share it, in turns.
 
 This module knows neither connections nor pools; of a wrapper only what `Pinned` names.
 """
@@ -14,12 +14,13 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from types import MappingProxyType
 from typing import Any, Protocol
-from weakref import ref
+from weakref import WeakSet, ref
 
 from django.db.transaction import TransactionManagementError
 
 from vinyl import bridge
 from vinyl.errors import OwnershipError
+from vinyl.turns import Turns
 from vinyl.variables import temporarily
 
 
@@ -34,7 +35,7 @@ class Pinned(Protocol):
 class Pin:
     """A wrapper kept for the task that runs in the bridge, under its alias in this context, until end()."""
 
-    __slots__ = ("_alias", "_owner", "_process", "wrapper")
+    __slots__ = ("_alias", "_members", "_owner", "_process", "turns", "wrapper")
 
     def __init__(self, alias: str, wrapper: Pinned) -> None:
         inside = bridge.current()
@@ -45,6 +46,8 @@ class Pin:
         self._owner = None if task is None else ref(task)
         self._process = _process
         self.wrapper: Pinned | None = wrapper
+        self.turns: Turns | None = None
+        self._members: WeakSet[Any] = WeakSet()
         _pins.set({**_pins.get(), alias: self})
 
     def end(self) -> None:
@@ -54,8 +57,12 @@ class Pin:
         if pins.get(self._alias) is self:
             _pins.set({alias: pin for alias, pin in pins.items() if pin is not self})
 
-    def owned_by(self, task: Any) -> bool:
-        return task is None if self._owner is None else self._owner() is task
+    def admit(self, task: Any) -> None:
+        """Let another task use the wrapper, in its turns."""
+        self._members.add(task)
+
+    def is_open_to(self, task: Any) -> bool:
+        return (task is None if self._owner is None else self._owner() is task) or task in self._members
 
     @property
     def is_inherited(self) -> bool:
@@ -83,13 +90,14 @@ def pinned(alias: str, task: Any) -> Any:
     pin = _pins.get().get(alias)
     if pin is None or pin.wrapper is None or pin.is_inherited:
         return None
-    if not pin.owned_by(task):
+    if not pin.is_open_to(task):
         what = "transaction" if pin.wrapper.in_atomic_block else "held connection"
         raise OwnershipError(
             f"This task was started inside a {what} of another task, on the database {alias!r}. A connection serves "
             "one task at a time, so only the task that opened the block may use it. Start tasks outside of the block, "
-            "or await one query after the other in it. gather(), create_task() and TaskGroup start tasks, and so does "
-            "wait_for() on Python 3.11, where asyncio.timeout() does not."
+            "or await one query after the other in it, or start them by the task_group() of the transaction. gather(), "
+            "create_task() and TaskGroup start tasks, and so does wait_for() on Python 3.11, where asyncio.timeout() "
+            "does not."
         )
     return pin.wrapper
 
@@ -97,6 +105,25 @@ def pinned(alias: str, task: Any) -> Any:
 def pinned_here(alias: str) -> Any:
     """Outside of the bridge: return the wrapper that the running task has pinned for the alias, or None."""
     return pinned(alias, asyncio.current_task())
+
+
+def pin_here(alias: str) -> Pin | None:
+    """Return the pin of this context for the alias, if it still has its wrapper."""
+    pin = _pins.get().get(alias)
+    return None if pin is None or pin.wrapper is None or pin.is_inherited else pin
+
+
+def turns() -> list[Turns]:
+    """Return the turns to be taken for an operation in this context: none, unless tasks share a transaction.
+
+    They are in the order of their aliases, so that two who take several do not wait for each other.
+    """
+    pins = _pins.get()
+    return (
+        [pin.turns for _, pin in sorted(pins.items()) if pin.turns is not None and pin.wrapper is not None]
+        if pins
+        else []
+    )
 
 
 def all_pins() -> Mapping[str, Pin]:

@@ -15,6 +15,7 @@ import threading
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from dataclasses import replace
+from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 import django.db
@@ -26,8 +27,9 @@ from django.utils.connection import BaseConnectionHandler
 from vinyl import bridge
 from vinyl.conf import pool_options
 from vinyl.errors import BridgeError, ModeError
-from vinyl.pins import all_pinned, all_pins, pinned
+from vinyl.pins import all_pinned, all_pins, pinned, turns
 from vinyl.pool import Member, Pool
+from vinyl.turns import Turns
 from vinyl.wrappers import Scope, ScopedWrapper, Session, current_scope, wrapper_class_for
 
 P = ParamSpec("P")
@@ -231,7 +233,22 @@ async def run(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
     a socket) blocks the event loop: it is not run in a thread.
     """
     await _sources(asyncio.get_running_loop()).tie_to_loop()
+    if shared := turns():
+        return await _in_turn(shared, partial(bridge.spawn, _in_scope, fn, args, kwargs))
     return await bridge.spawn(_in_scope, fn, args, kwargs)
+
+
+async def _in_turn(shared: list[Turns], operation: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Carry out an operation when it is this task's turn on the connections that it shares with others."""
+    taken = []
+    try:
+        for each in shared:
+            await each.take()
+            taken.append(each)
+        return await operation()
+    finally:
+        for each in taken:
+            each.give()
 
 
 def begin(fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> tuple[bool, Any]:
@@ -250,7 +267,7 @@ async def _taken_up(rest: Callable[[], Coroutine[Any, Any, Any]], pins_at_begin:
             "and await it in one place."
         )
     await _sources(asyncio.get_running_loop()).tie_to_loop()
-    return await rest()
+    return await _in_turn(turns(), rest)
 
 
 class _Pause:

@@ -3,11 +3,13 @@
     async with transaction.atomic(): …           with transaction.atomic(): …
     @transaction.atomic on `async def`           @transaction.atomic on `def`
     @transaction.atomic(retries=3)               the same, run again after a conflict with another transaction
+    async with transaction.atomic() as tx, tx.task_group() as group: …      tasks that share the transaction
 
 Django's own code begins, nests, commits and rolls back; here is only how it is reached. The outermost block pins a
 connection to the task (see pins.py). https://docs.djangoproject.com/en/stable/topics/db/transactions/
 """
 
+import asyncio
 import functools
 import inspect
 from collections.abc import Callable
@@ -18,7 +20,10 @@ from django.db import DEFAULT_DB_ALIAS, transaction
 
 from vinyl import mode, pins
 from vinyl.dispatch import BothWays, dispatch
+from vinyl.errors import ModeError
 from vinyl.retries import Attempt, attempts, pause, wait
+from vinyl.task_groups import TransactionGroup
+from vinyl.turns import Turns
 
 TransactionManagementError = transaction.TransactionManagementError
 
@@ -32,8 +37,39 @@ class Atomic(BothWays):
         self._django = transaction.Atomic(*self._options)
         self._entered = pins.Entered(self._using)
         self._retries = retries
+        # By task, the turns that it has taken for blocks within a transaction that is shared.
+        self._turns: dict[Any, list[Turns]] = {}
 
-    def _enter(self) -> None:
+    async def __aenter__(self) -> "Transaction":
+        pin = pins.pin_here(self._using)
+        if pin is None or pin.turns is None:
+            return await super().__aenter__()  # type: ignore[no-any-return]
+        # Savepoints nest, so the connection is this task's alone until its block ends.
+        await pin.turns.take()
+        try:
+            entered: Transaction = await super().__aenter__()
+        except BaseException:
+            pin.turns.give()
+            raise
+        self._turns.setdefault(asyncio.current_task(), []).append(pin.turns)
+        return entered
+
+    async def __aexit__(self, *exc_info: Any) -> Any:
+        try:
+            return await super().__aexit__(*exc_info)
+        finally:
+            if self._turns:
+                self._give_turn(asyncio.current_task())
+
+    def _give_turn(self, task: Any) -> None:
+        # The outermost block has taken none: it was not shared yet.
+        taken = self._turns.pop(task, [])
+        if taken:
+            taken.pop().give()
+        if taken:
+            self._turns[task] = taken
+
+    def _enter(self) -> "Transaction":
         if self._retries:
             raise TypeError(
                 "transaction.atomic(retries=…) was entered as a block, which cannot be run again. Decorate a function "
@@ -41,6 +77,7 @@ class Atomic(BothWays):
             )
         self._django.__enter__()
         self._entered.push()
+        return Transaction(self._using)
 
     def _exit(self, *exc_info: Any) -> None:
         self._entered.pop()
@@ -112,21 +149,46 @@ class _Once(Atomic):
         super().__init__(*options)
         self._attempt = attempt
 
-    def _enter(self) -> None:
-        super()._enter()
+    def _enter(self) -> "Transaction":
+        entered = super()._enter()
         # The first of the callbacks.
         transaction.on_commit(self._note, using=self._using)
+        return entered
 
     def _note(self) -> None:
         self._attempt.is_committed = True
+
+
+class Transaction:
+    """What `async with transaction.atomic() as tx` gives."""
+
+    def __init__(self, using: str) -> None:
+        self._using = using
+
+    def task_group(self) -> TransactionGroup:
+        """Return an asyncio.TaskGroup whose tasks share the transaction, for `async with` in its block.
+
+        Their queries, and those of the task that is in the block, go to its one connection, one after the other; a
+        block of their own has it until it ends. Leaving the group waits for all of them, so that they are done before
+        the COMMIT; if one fails the others are cancelled, and the group's error rolls back. Tasks that a member starts
+        otherwise than by the group do not share it. Who gets no turn within the pool's `timeout` gets PoolTimeout.
+
+        There are no tasks in the sync mode: ModeError. https://docs.python.org/3/library/asyncio-task.html#task-groups
+        """
+        if mode.current() is not mode.Mode.ASYNC:
+            raise ModeError(
+                "task_group() was used in the sync mode, in which there are no tasks. Call one function "
+                "after the other, or branch on vinyl.is_async()."
+            )
+        return TransactionGroup(self._using)
 
 
 def atomic(using: Any = None, savepoint: bool = True, durable: bool = False, *, retries: int = 0) -> Any:
     """Return a block, or decorate a function, whose queries are committed together or not at all.
 
     In the async mode it is entered with `async with`, which borrows a connection and pins it to this task until the
-    block ends: tasks started inside get OwnershipError. Cancelling rolls back; so does any exception. It nests with
-    savepoints, as Django's atomic() does, whose parameters it has.
+    block ends: tasks started inside get OwnershipError, but for those of its task_group(), see Transaction. Cancelling
+    rolls back; so does any exception. It nests with savepoints, as Django's atomic() does, whose parameters it has.
 
     With `retries` it decorates a function, which is called again, up to so many times, if its transaction has met
     another: a deadlock, a serialization failure, a row or a database that was locked for too long. Before that the
