@@ -125,6 +125,18 @@ def spawn(command: Sequence[str], log: Path, how: dict[str, Any]) -> "subprocess
         )
 
 
+@contextmanager
+def serving(command: Sequence[str], port: int, folder: Path, how: dict[str, Any]) -> Iterator[str]:
+    """Start a server of this folder, and give its URL as soon as it greets; in the end kill it."""
+    log = folder / "log"
+    process = spawn(command, log, how)
+    try:
+        wait_until_ready(process, port, log)
+        yield f"mysql://root@{HOST}:{port}/"
+    finally:
+        kill(process)
+
+
 def greeting(port: int) -> str | None:
     """Return the version with which a server greets, or None if it does not."""
     try:

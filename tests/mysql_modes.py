@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
+import pytest
 from django.db import connections
 
 import vinyl
@@ -49,6 +50,17 @@ async def same(function: Callable[[], T], alias: str = "default") -> T:
     return ours
 
 
+async def cancel_a_statement(alias: str) -> None:
+    """Cancel a statement that takes long, and see that it was killed and that its connection goes on."""
+    connection = vinyl.connections[alias]
+    await connection.execute("SELECT 1")
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await connection.execute("SELECT SLEEP(20)")
+    assert await connection.execute("SELECT 1") == [(1,)]
+    assert connection.statistics()["returns_bad"] == 0
+
+
 def error_of(function: Callable[..., object], *args: object) -> Any:
     """Give the class and the arguments of the error that the function raises, and of the driver's beneath it."""
     try:
@@ -65,6 +77,11 @@ def fetch(alias: str, *statements: str) -> list[tuple[Any, ...]]:
         for sql in statements:
             cursor.execute(sql)
         return list(cursor.fetchall())
+
+
+async def in_both(alias: str, sql: str) -> list[tuple[Any, ...]]:
+    """Execute in both modes, and give the rows that they share."""
+    return await same(lambda: fetch(alias, sql), alias)
 
 
 @asynccontextmanager

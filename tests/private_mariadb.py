@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from tests import daemons, debian_packages
 from tests.daemons import CannotStart
@@ -55,18 +54,9 @@ def serve(source: str | None = None) -> Iterator[tuple[str, str]]:
         programs = find_programs(source, copy_to=folder / "programs" if owner else None)
         install(programs, folder, owner)
         [port] = daemons.free_ports(1)
-        log = folder / "log"
-        process = daemons.spawn([programs.server, *options(folder, port), *programs.options], log, owner)
-        try:
-            daemons.wait_until_ready(process, port, log)
-            yield f"mysql://root@{daemons.HOST}:{port}/", programs.server
-        finally:
-            daemons.kill(process)
-
-
-def version(url: str) -> str:
-    """Return the version of a server that runs, as it greets: 10.11.19-MariaDB-0+deb12u1."""
-    return daemons.greeting(urlsplit(url).port or 3306) or "unknown"
+        command = [programs.server, *options(folder, port), *programs.options]
+        with daemons.serving(command, port, folder, owner) as url:
+            yield url, programs.server
 
 
 def find_programs(source: str | None = None, copy_to: Path | None = None) -> Programs:

@@ -16,12 +16,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from tests import daemons, debian_packages
 from tests.daemons import CannotStart
 from tests.debian_packages import CannotUnpack
-from tests.private_mariadb import as_options
+from tests.private_mariadb import SETTINGS, as_options
 
 # Safety is traded for speed: nothing is to survive a crash.
 SPEED = {
@@ -34,7 +33,6 @@ SPEED = {
     "skip-log-bin": None,
     "mysqlx": "OFF",
 }
-SETTINGS = {"character-set-server": "utf8mb4", "max-connections": "300", "skip-name-resolve": None}
 # MySQL knows root@localhost only, which is not who comes from 127.0.0.1 to a server that resolves no names.
 USERS = "CREATE USER root@127.0.0.1; GRANT ALL ON *.* TO root@127.0.0.1 WITH GRANT OPTION;\n"
 # Where there is such a component, MD5() and SHA1() are in it, which Django's functions of these names need.
@@ -64,13 +62,8 @@ def serve(source: str | None = None) -> Iterator[tuple[str, str]]:
         programs = find_programs(source, copy_to=folder / "programs" if owner else None)
         initialize(programs, folder, owner)
         [port] = daemons.free_ports(1)
-        log = folder / "log"
-        process = daemons.spawn(command(programs, folder, port), log, owner)
-        try:
-            daemons.wait_until_ready(process, port, log)
-            yield f"mysql://root@{daemons.HOST}:{port}/", programs.server
-        finally:
-            daemons.kill(process)
+        with daemons.serving(command(programs, folder, port), port, folder, owner) as url:
+            yield url, programs.server
 
 
 def find_programs(source: str | None, copy_to: Path | None) -> Programs:
@@ -95,11 +88,6 @@ def find_programs(source: str | None, copy_to: Path | None) -> Programs:
     }
     options = tuple(f"--{name}={path}" for name, path in folders.items())
     return Programs(str(root / "usr/sbin/mysqld"), str(root / "usr/bin/mysql_tzinfo_to_sql"), root, options)
-
-
-def version(url: str) -> str:
-    """Return the version of a server that runs, as it greets: 9.7.4-2."""
-    return daemons.greeting(urlsplit(url).port or 3306) or "unknown"
 
 
 def initialize(programs: Programs, folder: Path, owner: dict[str, Any]) -> None:

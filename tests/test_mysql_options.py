@@ -9,7 +9,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import OperationalError, connections
 
 import vinyl
-from tests.mysql_modes import both, database, error_of, fetch, pretending, same
+from tests.mysql_modes import both, cancel_a_statement, database, error_of, fetch, in_both, pretending, same
 
 pytest.importorskip("MySQLdb", reason="not on an environment without mysqlclient")
 
@@ -17,11 +17,6 @@ from MySQLdb.constants import CLIENT
 from MySQLdb.cursors import SSCursor
 
 pytestmark = [pytest.mark.engine("mariadb", "mysql"), pytest.mark.asynchronous]
-
-
-async def in_both(alias, sql):
-    """Execute in both modes, and give the rows that they share."""
-    return await same(lambda: fetch(alias, sql), alias)
 
 
 @pytest.mark.parametrize(
@@ -181,12 +176,7 @@ async def test_the_socket_of_a_local_server_is_used_as_in_the_sync_mode(tmp_path
 async def test_a_statement_is_killed_through_the_socket_as_well():
     path = await local_socket()
     with database(HOST=path, PORT="") as alias:
-        await vinyl.connections[alias].execute("SELECT 1")
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.05):
-                await vinyl.connections[alias].execute("SELECT SLEEP(20)")
-        assert await vinyl.connections[alias].execute("SELECT 1") == [(1,)]
-        assert vinyl.connections[alias].statistics()["returns_bad"] == 0
+        await cancel_a_statement(alias)
 
 
 @pytest.mark.parametrize(

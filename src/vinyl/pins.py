@@ -87,8 +87,8 @@ os.register_at_fork(after_in_child=_after_fork)
 
 def pinned(alias: str, task: Any) -> Any:
     """Return the wrapper that this context has pinned for the alias, or None; raise where another task pinned it."""
-    pin = _pins.get().get(alias)
-    if pin is None or pin.wrapper is None or pin.is_inherited:
+    pin = pin_here(alias)
+    if pin is None or pin.wrapper is None:
         return None
     if not pin.is_open_to(task):
         what = "transaction" if pin.wrapper.in_atomic_block else "held connection"

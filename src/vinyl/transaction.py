@@ -247,15 +247,20 @@ def _connection(using: str | None) -> Any:
 
 
 def _is_in_block(using: str) -> bool:
-    wrapper = _connection(using) if mode.current() is not mode.Mode.ASYNC else pins.pinned_here(using)
+    wrapper = _wrapper_here(using)
     return wrapper is not None and wrapper.in_atomic_block
+
+
+def _wrapper_here(using: str | None) -> Any:
+    """Return the wrapper that this context would go on with, outside of the bridge too; None if it has none yet."""
+    if mode.current() is not mode.Mode.ASYNC:
+        return _connection(using)
+    return pins.pinned_here(using or DEFAULT_DB_ALIAS)
 
 
 def _current(using: str | None) -> Any:
     """Return the wrapper of this context's transaction, outside of the bridge too."""
-    if mode.current() is not mode.Mode.ASYNC:
-        return _connection(using)
-    wrapper = pins.pinned_here(using or DEFAULT_DB_ALIAS)
+    wrapper = _wrapper_here(using)
     if wrapper is None:
         raise TransactionManagementError("The rollback flag doesn't work outside of an 'atomic' block.")
     return wrapper
