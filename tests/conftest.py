@@ -4,13 +4,17 @@
     @pytest.mark.asynchronous                 the claim is about the async mode
     @pytest.mark.loops                        async, on each kind of loop: asyncio, uvloop, debug mode, eager tasks
     @pytest.mark.engine("postgresql")         the claim is about this engine
+    @pytest.mark.session                      the claim needs a session of its own: not on PgBouncer in transaction mode
+    @pytest.mark.direct                       the claim is about the server's own connections: not on PgBouncer
 
 In the async mode each test has a loop of its own, and afterwards no connection may be in use.
 """
 
 import asyncio
 import inspect
+import logging
 import os
+import uuid
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AbstractContextManager
 from functools import cache
@@ -24,10 +28,13 @@ django.setup()
 
 from django.apps import apps
 from django.db import connections, transaction
+from django.test import override_settings
 from django.test.utils import setup_databases, setup_test_environment, teardown_databases, teardown_test_environment
 
 import vinyl
 from tests import settings
+from tests.aliases import through
+from tests.proxy import Proxy
 
 LOOPS = ["asyncio", "uvloop", "debug", "eager"]
 
@@ -37,6 +44,8 @@ def pytest_configure(config: pytest.Config) -> None:
         "asynchronous: only in the async mode",
         "loops: on each kind of event loop",
         "engine(*names): only on",
+        "session: not on PgBouncer in transaction mode",
+        "direct: not on PgBouncer",
     ):
         config.addinivalue_line("markers", marker)
 
@@ -58,6 +67,10 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     marker = item.get_closest_marker("engine")
     if marker is not None and settings.ENGINE not in marker.args:
         pytest.skip(f"not on {settings.ENGINE}")
+    if settings.POOL_MODE == "transaction" and item.get_closest_marker("session"):
+        pytest.skip("not on PgBouncer in transaction mode")
+    if settings.POOL_MODE and item.get_closest_marker("direct"):
+        pytest.skip("not on PgBouncer")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -106,8 +119,19 @@ def databases() -> Iterator[None]:
     setup_test_environment()
     config = setup_databases(verbosity=0, interactive=False, aliases=["default", "other"])
     yield
+    if settings.POOL_MODE:
+        end_sessions()
     teardown_databases(config, verbosity=0)
     teardown_test_environment()
+
+
+def end_sessions() -> None:
+    """End the sessions that a pooler keeps for later: a database that has any cannot be dropped."""
+    for alias in ["default", "other"]:
+        connections[alias].close()
+        with connections[alias]._nodb_cursor() as cursor:
+            end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
+            cursor.execute(end, [connections[alias].settings_dict["NAME"]])
 
 
 @pytest.fixture(autouse=True)
@@ -162,3 +186,33 @@ def no_queries() -> Callable[[], AbstractContextManager[None]]:
         pytest.fail(f"a query was executed: {sql}")
 
     return lambda: vinyl.connection.execute_wrapper(refuse)
+
+
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    """What is logged, by anybody, as long as it is DEBUG or more."""
+    for name in [None, *logging.root.manager.loggerDict]:
+        caplog.set_level(logging.DEBUG, logger=name)
+    with override_settings(DEBUG=True):
+        yield caplog
+
+
+@pytest.fixture
+def proxy() -> Iterator[Proxy]:
+    """A proxy in front of the server of the default database."""
+    server = settings.DATABASES["default"]
+    with Proxy(server["HOST"], server["PORT"]) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def proxied(db: None, proxy: Proxy) -> Iterator[str]:
+    """An alias of the default database whose connections go through the proxy, which can read what is sent."""
+    with through(proxy, {"ssl_mode": "DISABLED"} if settings.ENGINE == "mysql" else None) as alias:
+        yield alias
+
+
+@pytest.fixture
+def marker() -> str:
+    """What nobody else's statement has in it."""
+    return str(uuid.uuid4())

@@ -1,4 +1,4 @@
-"""What the private servers have in common: a folder and a user; of MariaDB and MySQL also ports and a process.
+"""What the private servers have in common: a folder, a user and a process; of MariaDB and MySQL also ports.
 
 One of these two is ready when it greets. The greeting is the first packet of the client protocol: the length in three
 bytes, a number, the protocol's version 10, and the version of the server up to a zero byte.
@@ -19,10 +19,12 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, TypeVar
 
 START_SECONDS = 60
+STOP_SECONDS = 20
 HOST = "127.0.0.1"
 # Where the programs may come from: what the machine has installed, or packages that are unpacked for the occasion.
 SOURCES = ("system", "packages")
@@ -30,6 +32,9 @@ ZONES = "usr/share/zoneinfo"
 EACH_ZONE = "INSERT INTO time_zone (Use_leap_seconds)"
 # Below those that Linux gives to outgoing connections: a server that is started again finds its ports as it left them.
 PORTS = range(20000, 32768)
+
+
+D = TypeVar("D", bound="Daemon")
 
 
 class CannotStart(Exception):
@@ -125,16 +130,80 @@ def spawn(command: Sequence[str], log: Path, how: dict[str, Any]) -> "subprocess
         )
 
 
+@dataclass
+class Daemon:
+    """A server of a folder, which can be stopped or killed, and started again with its files and its port.
+
+    `programs` tells people what it is made of, `how` its subprocess whose it is.
+    """
+
+    url: str
+    port: int
+    programs: str
+    command: Sequence[str]
+    folder: Path
+    how: dict[str, Any]
+    process: "subprocess.Popen[bytes] | None" = None
+
+    # The signals that ask it to end in good order, the most polite first.
+    requests: ClassVar[Sequence[signal.Signals]] = (signal.SIGTERM,)
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "log"
+
+    @property
+    def running(self) -> "subprocess.Popen[bytes]":
+        if not self.process:
+            raise ValueError(f"The server at port {self.port} does not run.")
+        return self.process
+
+    def start(self) -> None:
+        """Start it, with a new log, and wait until it is ready."""
+        self.log.unlink(missing_ok=True)
+        process = self.process = spawn(self.command, self.log, self.how)
+        deadline = time.monotonic() + START_SECONDS
+        while not self.is_ready():
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise CannotStart(f"the server did not come up: {self.cause()}")
+            time.sleep(0.05)
+
+    def is_ready(self) -> bool:
+        return greeting(self.port) is not None
+
+    def cause(self) -> str:
+        """Say why it did not come up."""
+        return cause(self.log)
+
+    def stop(self) -> None:
+        """Shut it down in good order; insist if that takes too long."""
+        process = self.running
+        for request in self.requests:
+            process.send_signal(request)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(STOP_SECONDS)
+                break
+        self.kill()
+
+    def kill(self) -> None:
+        """End it as a crash would."""
+        kill(self.running)
+        self.process = None
+
+    def end(self) -> None:
+        """End it in any state; its files are to be thrown away."""
+        if self.process:
+            self.kill()
+
+
 @contextmanager
-def serving(command: Sequence[str], port: int, folder: Path, how: dict[str, Any]) -> Iterator[str]:
-    """Start a server of this folder, and give its URL as soon as it greets; in the end kill it."""
-    log = folder / "log"
-    process = spawn(command, log, how)
+def running(server: D) -> Iterator[D]:
+    """Start a server, and in the end end it."""
     try:
-        wait_until_ready(process, port, log)
-        yield f"mysql://root@{HOST}:{port}/"
+        server.start()
+        yield server
     finally:
-        kill(process)
+        server.end()
 
 
 def greeting(port: int) -> str | None:
@@ -150,16 +219,30 @@ def greeting(port: int) -> str | None:
     return packet[1 : packet.index(0)].decode().removeprefix("5.5.5-")
 
 
-def wait_until_ready(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while not greeting(port):
-        if process.poll() is not None or time.monotonic() > deadline:
-            raise CannotStart(f"the server did not come up: {cause(log)}")
-        time.sleep(0.05)
+def children(parent: int) -> list[int]:
+    """Return the processes whose parent this one is."""
+    return [process for process, (_, its_parent) in processes().items() if its_parent == parent]
+
+
+def is_alive(process: int) -> bool:
+    """Tell whether there is such a process, and not only its exit status, for a parent that has not asked for it."""
+    state, _ = processes().get(process, ("Z", 0))
+    return state != "Z"
+
+
+def processes() -> dict[int, tuple[str, int]]:
+    """Return the state and the parent of each process, by its number; nothing where the system has no /proc."""
+    found = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            # The program's name, in parentheses, may have spaces.
+            state, parent, *_ = path.read_text(errors="replace").rpartition(")")[2].split()
+            found[int(path.parent.name)] = (state, int(parent))
+    return found
 
 
 def kill(process: "subprocess.Popen[bytes]") -> None:
-    """End a program, whose files are to be thrown away, and any helpers of its."""
+    """End a program at once, and any helpers of its."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

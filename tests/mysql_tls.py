@@ -1,4 +1,4 @@
-"""TLS in front of the tests' MySQL or MariaDB server, with certificates of our own.
+"""TLS in front of the tests' MySQL or MariaDB server.
 
 Not every server speaks TLS, and none has a certificate that a test could verify. `serving()` is a server which does
 and has: it takes the client's TLS and passes the plain protocol on, over the local socket where there is one, which
@@ -9,19 +9,12 @@ Of a server's greeting and of a client's answer it knows no more than the place 
 """
 
 import asyncio
-import datetime
-import ipaddress
 import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing, suppress
-from dataclasses import dataclass
-from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from tests.modes import Streams, relay
 
 CLIENT_SSL = 0x800
 # A client that wants TLS says so in a packet of this length, which ends where its user's name would begin.
@@ -29,64 +22,6 @@ REQUEST_FOR_TLS = 32
 OK, ERROR = 0x00, 0xFF
 # What follows is the server's word too, not an answer of the client's.
 FAST_AUTHENTICATION = b"\x01\x03"
-
-Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-
-
-@dataclass(frozen=True)
-class Authority:
-    """A certificate authority of the tests: `file` is what a client verifies with."""
-
-    file: Path
-    key: ec.EllipticCurvePrivateKey
-    certificate: x509.Certificate
-
-    def issue(self, path: Path, *, host: str = "127.0.0.1", days: int = 1) -> Path:
-        """Write a certificate for a host, with its key, to a file; with negative `days` one that has run out."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        try:
-            name: x509.GeneralName = x509.IPAddress(ipaddress.ip_address(host))
-        except ValueError:
-            name = x509.DNSName(host)
-        certificate = (
-            _builder(host, days)
-            .public_key(key.public_key())
-            .issuer_name(self.certificate.subject)
-            .add_extension(x509.SubjectAlternativeName([name]), critical=False)
-            .sign(self.key, hashes.SHA256())
-        )
-        path.write_bytes(_pem(key) + certificate.public_bytes(serialization.Encoding.PEM))
-        return path
-
-
-def make_authority(path: Path) -> Authority:
-    key = ec.generate_private_key(ec.SECP256R1())
-    builder = _builder(path.stem, 1)
-    certificate = (
-        builder.public_key(key.public_key())
-        .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, path.stem)]))
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    return Authority(path, key, certificate)
-
-
-def _builder(name: str, days: int) -> x509.CertificateBuilder:
-    end = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=days)
-    return (
-        x509.CertificateBuilder()
-        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(end - datetime.timedelta(days=10))
-        .not_valid_after(end)
-    )
-
-
-def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
-    return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
 
 
 @asynccontextmanager
@@ -138,7 +73,7 @@ async def _serve(
         writer = asyncio.StreamWriter(transport, protocol, reader, loop)
         with closing(writer):
             await _log_in((reader, writer), server, shift=0 if begin else 1)
-            await _relay((reader, writer), server)
+            await relay((reader, writer), server)
 
 
 async def _greet(
@@ -179,24 +114,6 @@ async def _log_in(client: Streams, server: Streams, shift: int) -> None:
         if said != FAST_AUTHENTICATION:
             header, answer = await _packet(client[0])
             server[1].write(_numbered(header, -shift) + answer)
-
-
-async def _relay(client: Streams, server: Streams) -> None:
-    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
-
-    pumps = [
-        asyncio.create_task(pump(client[0], server[1])),
-        asyncio.create_task(pump(server[0], client[1])),
-    ]
-    try:
-        await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in pumps:
-            task.cancel()
-        await asyncio.wait(pumps)
 
 
 async def _packet(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:

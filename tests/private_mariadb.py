@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from tests import daemons, debian_packages
-from tests.daemons import CannotStart
+from tests.daemons import CannotStart, Daemon
 from tests.debian_packages import CannotUnpack
 
-# Safety is traded for speed: nothing is to survive a crash.
+# Safety is traded for speed: nothing is to survive a crash, unless it is DURABLE.
 SPEED = {
     "innodb-buffer-pool-size": "128M",
     "innodb-log-file-size": "64M",
@@ -28,6 +28,10 @@ SPEED = {
     "innodb-buffer-pool-dump-at-shutdown": "0",
     "skip-log-bin": None,
 }
+# What is committed survives the end of the server's process, though not that of the machine: it is written at each
+# commit, which hands it to the operating system, and a page that was being written as the process was killed is whole
+# in the doublewrite buffer.
+DURABLE = {"innodb-flush-log-at-trx-commit": "2", "innodb-doublewrite": "1"}
 SETTINGS = {"character-set-server": "utf8mb4", "max-connections": "300", "skip-name-resolve": None}
 PACKAGES = ("mariadb-server-core", "mariadb-client", "tzdata")
 KEPT_PROGRAMS = ("mariadbd", "mariadb-install-db", "my_print_defaults", "resolveip", "mariadb-tzinfo-to-sql")
@@ -50,13 +54,22 @@ def serve(source: str | None = None) -> Iterator[tuple[str, str]]:
 
     The source `system` or `packages` restricts where the programs may come from.
     """
+    with started(source) as server:
+        yield server.url, server.programs
+
+
+@contextmanager
+def started(source: str | None = None, *, durable: bool = False) -> Iterator[Daemon]:
+    """As serve(), and give the server itself, which can be started again; a `durable` one has then what it had."""
     with daemons.home("mariadb") as (folder, owner):
         programs = find_programs(source, copy_to=folder / "programs" if owner else None)
         install(programs, folder, owner)
         [port] = daemons.free_ports(1)
-        command = [programs.server, *options(folder, port), *programs.options]
-        with daemons.serving(command, port, folder, owner) as url:
-            yield url, programs.server
+        further = [*programs.options, *as_options(DURABLE if durable else {})]
+        command = [programs.server, *options(folder, port), *further]
+        url = f"mysql://root@{daemons.HOST}:{port}/"
+        with daemons.running(Daemon(url, port, programs.server, command, folder, owner)) as server:
+            yield server
 
 
 def find_programs(source: str | None = None, copy_to: Path | None = None) -> Programs:

@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from tests import daemons, debian_packages
-from tests.daemons import CannotStart
+from tests.daemons import CannotStart, Daemon
 from tests.debian_packages import CannotUnpack
-from tests.private_mariadb import SETTINGS, as_options
+from tests.private_mariadb import DURABLE, SETTINGS, as_options
 
-# Safety is traded for speed: nothing is to survive a crash.
+# Safety is traded for speed: nothing is to survive a crash, unless it is private_mariadb's DURABLE.
 SPEED = {
     "innodb-buffer-pool-size": "128M",
     "loose-innodb-redo-log-capacity": "64M",  # unknown before 8.0.30
@@ -58,12 +58,23 @@ def serve(source: str | None = None) -> Iterator[tuple[str, str]]:
 
     The source `system` or `packages` restricts where the programs may come from.
     """
+    with started(source) as server:
+        yield server.url, server.programs
+
+
+@contextmanager
+def started(source: str | None = None, *, durable: bool = False) -> Iterator[Daemon]:
+    """As serve(), and give the server itself, which can be started again; a `durable` one has then what it had."""
     with daemons.home("mysql") as (folder, owner):
         programs = find_programs(source, copy_to=folder / "programs" if owner else None)
         initialize(programs, folder, owner)
         [port] = daemons.free_ports(1)
-        with daemons.serving(command(programs, folder, port), port, folder, owner) as url:
-            yield url, programs.server
+        options = [*command(programs, folder, port), *as_options(DURABLE if durable else {})]
+        url = f"mysql://root@{daemons.HOST}:{port}/"
+        with daemons.running(Daemon(url, port, programs.server, options, folder, owner)) as server:
+            # A server that is started again has all this, and would refuse to have it twice.
+            (folder / "begin.sql").write_text("", encoding="utf-8")
+            yield server
 
 
 def find_programs(source: str | None, copy_to: Path | None) -> Programs:

@@ -1,8 +1,9 @@
 """A pytest plug-in that counts the tests of a run and writes the counts where `python -m tests` reads them.
 
 The file named by VINYL_TEST_REPORT then holds `{"passed": 3, "failed": 0, "skipped": {"tests/test_x.py::test_y": "not
-on sqlite"}}`. A test counts once, by the worst of its phases; so does a module that cannot be collected. A test that is
-expected to fail counts as skipped. Under pytest-xdist only the controller counts.
+on sqlite"}, "tried_again": []}`. A test counts once, by the worst of its phases; so does a module that cannot be
+collected. A test that is expected to fail counts as skipped, and one that pytest-rerunfailures tried again by how it
+went then. Under pytest-xdist only the controller counts.
 """
 
 import json
@@ -20,10 +21,13 @@ class Counts:
         self.passed: set[str] = set()
         self.failed: set[str] = set()
         self.skipped: dict[str, str] = {}
+        self.tried_again: set[str] = set()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.passed and report.when == "call":
             self.passed.add(report.nodeid)
+        if report.outcome == "rerun":  # type: ignore[comparison-overlap]
+            self.tried_again.add(report.nodeid)
         self._add(report)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
@@ -38,7 +42,8 @@ class Counts:
     def pytest_sessionfinish(self) -> None:
         skipped = {test: reason for test, reason in self.skipped.items() if test not in self.failed}
         passed = self.passed - self.failed - skipped.keys()
-        counts = {"passed": len(passed), "failed": len(self.failed), "skipped": skipped}
+        tried_again = sorted(self.tried_again & passed)
+        counts = {"passed": len(passed), "failed": len(self.failed), "skipped": skipped, "tried_again": tried_again}
         self.path.write_text(json.dumps(counts), encoding="utf-8")
 
 

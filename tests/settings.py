@@ -7,6 +7,8 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 ENGINE = os.environ.get("VINYL_TEST_ENGINE", "sqlite")
+# The mode of the PgBouncer that the server is behind, if it is: `session` or `transaction`.
+POOL_MODE = os.environ.get("VINYL_TEST_POOL_MODE", "")
 # Under pytest-xdist each worker has a database of its own.
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
 
@@ -45,6 +47,8 @@ def database(name: str) -> dict[str, Any]:
         "PASSWORD": unquote(url.password or ""),
         "HOST": unquote(query.get("host") or url.hostname or "127.0.0.1"),
         "PORT": str(url.port or ""),
+        # As Django documents it: a cursor WITH HOLD would stay behind in a session that is another client's by then.
+        "DISABLE_SERVER_SIDE_CURSORS": POOL_MODE == "transaction",
         "TEST": {"NAME": name, "MIGRATE": False},
     }
 
@@ -94,3 +98,5 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 SECRET_KEY = "tests"
 STATIC_URL = "static/"
 USE_TZ = True
+# With VINYL_TEST_VERIFY_PLANS=1 each planned query of the tests is carried out by Django as well, and compared.
+VINYL = {"VERIFY_PLANS": True} if os.environ.get("VINYL_TEST_VERIFY_PLANS") else {}

@@ -7,7 +7,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.test import override_settings
 
-from vinyl.conf import PoolOptions, pool_options
+from vinyl.conf import PoolOptions, deadline_of, pool_options, prepares_statements, uses_plans, verifies_plans
 
 DEFAULTS = PoolOptions(min_size=0, max_size=10, timeout=30, max_waiting=0, max_lifetime=3600, max_idle=600)
 
@@ -89,7 +89,7 @@ def test_options_are_frozen():
     ("vinyl", "message"),
     [
         ({"POOLS": {}}, r"VINYL has no option 'POOLS'\. Did you mean 'POOL'\?"),
-        ({"colour": 1}, r"VINYL has no option 'colour'\. There are: 'POOL'\."),
+        ({"colour": 1}, r"VINYL has no option 'colour'\. There are: 'POOL', 'DEADLINE', 'PLANS', "),
         ({"POOL": {"defualt": {}}}, r"VINYL\['POOL'\] has no option 'defualt'\. Did you mean 'default'\?"),
         ({"POOL": {"x": {}}}, r"VINYL\['POOL'\] has no option 'x'\. There are: 'default', 'other'\."),
         (
@@ -149,3 +149,70 @@ def test_min_size_above_max_size_is_refused(django):
 )
 def test_a_mistake_in_djangos_pool_options_is_told_with_its_place(django, message):
     refused(message, django=django)
+
+
+# The default deadline.
+
+
+def test_there_is_no_deadline_unless_one_is_set():
+    assert deadline_of("default") is None
+    with override_settings(VINYL={"DEADLINE": {"default": 5, "other": None}}):
+        assert (deadline_of("default"), deadline_of("other")) == (5.0, None)
+
+
+@pytest.mark.parametrize("value", [0, -1, "3", True, math.nan, math.inf, [3]])
+def test_a_deadline_is_a_number_of_seconds(value):
+    message = r"VINYL\['DEADLINE'\]\['default'\] must be a number of seconds, more than 0, or None, not "
+    with override_settings(VINYL={"DEADLINE": {"default": value}}), pytest.raises(ImproperlyConfigured, match=message):
+        deadline_of("default")
+
+
+def test_a_deadline_of_an_unknown_alias_is_refused():
+    with (
+        override_settings(VINYL={"DEADLINE": {"defualt": 5}}),
+        pytest.raises(ImproperlyConfigured, match=r"VINYL\['DEADLINE'\] has no option 'defualt'\. Did you mean"),
+    ):
+        deadline_of("default")
+
+
+# Switches.
+
+
+def test_what_is_not_switched_is_as_documented():
+    with override_settings(VINYL={}):
+        assert (uses_plans(), verifies_plans(), prepares_statements("default", {})) == (True, False, True)
+        assert not prepares_statements("default", {"DISABLE_SERVER_SIDE_CURSORS": True})
+    with override_settings(VINYL={"PLANS": False, "VERIFY_PLANS": True, "PREPARED_STATEMENTS": {"default": False}}):
+        assert (uses_plans(), verifies_plans(), prepares_statements("default", {})) == (False, True, False)
+        assert prepares_statements("other", {})
+
+
+@pytest.mark.parametrize("value", [1, 0, "True", "", None, []])
+def test_a_switch_is_true_or_false(value):
+    for name, ask in (("PLANS", uses_plans), ("VERIFY_PLANS", verifies_plans)):
+        message = rf"VINYL\['{name}'\] must be True or False, not "
+        with override_settings(VINYL={name: value}), pytest.raises(ImproperlyConfigured, match=message):
+            ask()
+    message = r"VINYL\['PREPARED_STATEMENTS'\]\['default'\] must be True or False, not "
+    with (
+        override_settings(VINYL={"PREPARED_STATEMENTS": {"default": value}}),
+        pytest.raises(ImproperlyConfigured, match=message),
+    ):
+        prepares_statements("default", {})
+
+
+@pytest.mark.parametrize("value", [True, None, ["default"]])
+def test_prepared_statements_are_switched_for_each_alias(value):
+    with (
+        override_settings(VINYL={"PREPARED_STATEMENTS": value}),
+        pytest.raises(ImproperlyConfigured, match=r"VINYL\['PREPARED_STATEMENTS'\] must be a dictionary, not "),
+    ):
+        prepares_statements("default", {})
+
+
+def test_prepared_statements_of_an_unknown_alias_are_refused():
+    with (
+        override_settings(VINYL={"PREPARED_STATEMENTS": {"defualt": True}}),
+        pytest.raises(ImproperlyConfigured, match=r"VINYL\['PREPARED_STATEMENTS'\] has no option 'defualt'\. Did you"),
+    ):
+        prepares_statements("default", {})

@@ -1,23 +1,30 @@
-"""The canaries of what vinyl changes in Django: exactly this, only where it must, and it can be undone."""
+"""The canaries of what vinyl changes in Django and asgiref: exactly this, only where it must, and it can be undone."""
 
 import asyncio
+import inspect
 import os
 import subprocess
 import sys
+import threading
+import unittest
 from pathlib import Path
 
 import django.db
 import pytest
+from asgiref.sync import AsyncToSync, SyncToAsync, async_to_sync, sync_to_async
 from django.core.cache import caches
 from django.core.exceptions import SynchronousOnlyOperation
+from django.db.backends.base.creation import BaseDatabaseCreation
+from django.db.backends.signals import connection_created
 from django.db.models.signals import ModelSignal, post_delete, post_init, post_save, pre_init
 from django.db.utils import ConnectionHandler, ConnectionRouter, load_backend
 from django.dispatch import Signal
+from django.test import LiveServerTestCase, SimpleTestCase, TestCase, TransactionTestCase
 from django.utils.connection import BaseConnectionHandler
 
 import vinyl
 from tests.library.models import Author
-from vinyl import _install, wrappers
+from vinyl import _install, shared, wrappers
 from vinyl.bridge import await_, spawn
 
 INHERITED = {
@@ -26,8 +33,20 @@ INHERITED = {
     (ModelSignal, "send"),
     (ModelSignal, "has_listeners"),
 }
-REPLACED = {(ConnectionRouter, "db_for_read"), (ConnectionRouter, "db_for_write")}
+REPLACED = {
+    (ConnectionRouter, "db_for_read"),
+    (ConnectionRouter, "db_for_write"),
+    (AsyncToSync, "__call__"),
+    (SyncToAsync, "__call__"),
+}
 PATCHED = INHERITED | REPLACED
+# Once there are tests.
+OF_TESTS = {
+    (TestCase, "_enter_atomics"),
+    (TestCase, "_rollback_atomics"),
+    (TransactionTestCase, "_post_teardown"),
+    (BaseDatabaseCreation, "destroy_test_db"),
+}
 
 
 @pytest.fixture
@@ -47,24 +66,99 @@ def djangos_wrapper_class():
 def test_everything_that_is_patched_is_named_here():
     patched = {
         (owner, name)
-        for owner in (ConnectionHandler, BaseConnectionHandler, ConnectionRouter, ModelSignal, Signal)
+        for owner in (
+            *(ConnectionHandler, BaseConnectionHandler, ConnectionRouter, ModelSignal, Signal),
+            *(AsyncToSync, SyncToAsync),
+        )
         for name, value in vars(owner).items()
         if getattr(value, "__module__", "").startswith("vinyl")
     }
     assert patched == PATCHED
 
 
+def of_tests():
+    """What is patched of what belongs to tests."""
+    return {
+        (owner, name)
+        for owner in (SimpleTestCase, TransactionTestCase, TestCase, LiveServerTestCase, BaseDatabaseCreation)
+        for name, value in vars(owner).items()
+        if getattr(getattr(value, "__func__", value), "__globals__", {}).get("__name__", "").startswith("vinyl")
+    }
+
+
+def test_what_is_patched_of_tests_is_named_here_and_restored():
+    assert of_tests() == OF_TESTS
+    _install.uninstall()
+    try:
+        assert of_tests() == set()
+        connection_created.send(None, connection=django.db.connections["default"])
+        assert of_tests() == set()
+    finally:
+        _install.install()
+    assert of_tests() == OF_TESTS
+
+
+def test_tests_are_followed_once_django_has_imported_them_and_has_connected():
+    script = """
+import sys
+from django.conf import settings
+settings.configure(DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}})
+import vinyl
+from django.db import connection
+connection.connect()
+print("django.test" in sys.modules)
+from django.test import TestCase
+before = TestCase._enter_atomics.__func__
+connection.connection = None
+connection.connect()
+print(TestCase._enter_atomics.__func__ is before)
+"""
+    environment = {**os.environ, "PYTHONPATH": str(Path(vinyl.__file__).parent.parent)}
+    result = subprocess.run([sys.executable, "-c", script], env=environment, check=True, capture_output=True, text=True)
+    assert result.stdout.split() == ["False", "False"]
+
+
+@pytest.mark.asynchronous
+@pytest.mark.usefixtures("db")
+async def test_a_test_that_runs_in_the_bridge_shares_nothing_and_leaves_the_pools_open():
+    class InTheBridge(TestCase):
+        def test(self):
+            assert not shared.by_alias
+            Author.objects.create(name="x")
+
+    await Author.vinyl.count()
+    connected = vinyl.connection.statistics()["connections_num"]
+
+    result = await vinyl.run(unittest.TestSuite([InTheBridge("test")]).run, unittest.TestResult())
+    assert result.wasSuccessful(), result
+    assert vinyl.connection.statistics()["connections_num"] == connected
+    assert await Author.vinyl.count() == 0
+
+
+def test_what_is_patched_of_tests_is_called_by_django_as_ever():
+    originals = {(owner, name): inspect.signature(vars(owner)[name].__wrapped__) for owner, name in OF_TESTS}
+    assert {name: list(signature.parameters) for (_, name), signature in originals.items()} == {
+        "_enter_atomics": ["cls"],
+        "_rollback_atomics": ["cls", "atomics"],
+        "_post_teardown": ["self"],
+        "destroy_test_db": ["self", "old_database_name", "verbosity", "keepdb", "suffix"],
+    }
+
+
 def test_importing_vinyl_changes_this_and_uninstalling_restores_it_exactly():
     script = """
 import sys
+from asgiref.sync import AsyncToSync, SyncToAsync
 from django.db.models import Model, QuerySet, signals, sql
 from django.db.models.manager import BaseManager
 from django.db import connections, transaction, utils
 from django.dispatch import Signal
+from django.test import LiveServerTestCase, SimpleTestCase, TestCase, TransactionTestCase
 from django.utils.connection import BaseConnectionHandler
 
 owners = (utils.ConnectionHandler, utils.ConnectionRouter, BaseConnectionHandler, signals.ModelSignal, Signal,
-          Model, QuerySet, sql.Query, BaseManager, transaction.Atomic, transaction, utils, signals)
+          Model, QuerySet, sql.Query, BaseManager, transaction.Atomic, transaction, utils, signals,
+          AsyncToSync, SyncToAsync)
 before = [dict(vars(owner)) for owner in owners]
 import vinyl
 from vinyl import _install
@@ -97,6 +191,23 @@ def test_what_is_patched_was_inherited_by_django_and_is_again_after_uninstalling
 async def test_nothing_is_routed_while_uninstalled():
     wrapper = await spawn(lambda: django.db.connections["default"])
     assert type(wrapper) is djangos_wrapper_class()
+
+
+@pytest.mark.asynchronous
+@pytest.mark.usefixtures("_uninstalled")
+async def test_asgiref_has_its_threads_while_uninstalled():
+    async def in_another_loop():
+        return threading.current_thread()
+
+    assert await spawn(async_to_sync(in_another_loop)) is not threading.current_thread()
+    with vinyl.native_calls():
+        assert await sync_to_async(threading.current_thread)() is not threading.current_thread()
+
+
+def test_asgiref_tells_which_calls_are_sensitive_to_threads_and_what_they_call():
+    call = sync_to_async(len, thread_sensitive=False)
+    assert (call._thread_sensitive, call.func) == (False, len)
+    assert async_to_sync(spawn).awaitable is spawn
 
 
 def test_installing_again_changes_nothing():

@@ -7,13 +7,16 @@ import asyncio
 import os
 import struct
 import sys
+import uuid
 from contextlib import asynccontextmanager
 
 import pytest
 from django.db import OperationalError, ProgrammingError, connections
 
 import vinyl
-from tests.mysql_modes import both, database, error_of, fetch, pretending, same
+from tests.aliases import database
+from tests.modes import both, error_of, fetch, pretending, same
+from tests.secrecy import assert_is_told_to_nobody
 
 pytest.importorskip("MySQLdb", reason="not on an environment without mysqlclient")
 
@@ -105,6 +108,18 @@ async def test_a_wrong_password_has_the_error_of_mysqlclient(plugin, options):
                 kind, (code, message), *_ = await same(lambda alias=alias: error_of(fetch, alias, WHO), alias)
             assert (kind, code) == (OperationalError, 1045)
             assert message.endswith(f"(using password: {'YES' if password else 'NO'})")
+
+
+@pytest.mark.parametrize("options", WAYS, ids=str)
+@pytest.mark.parametrize("plugin", PLUGINS)
+async def test_a_wrong_password_is_told_to_nobody(plugin, options, log):
+    options, where = await way(options)
+    wrong = uuid.uuid4().hex
+    async with user_by(plugin):
+        with database(options, **settings(wrong, **where)) as alias:
+            with pytest.raises(OperationalError) as caught:
+                await vinyl.connections[alias].execute(WHO)
+            assert_is_told_to_nobody(wrong, alias, log, caught.value)
 
 
 @pytest.mark.parametrize("plugin", PLUGINS)

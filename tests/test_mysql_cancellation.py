@@ -12,7 +12,7 @@ from django.db import OperationalError, connections
 import vinyl
 from tests.hops import CancelledAt
 from tests.library.models import Author
-from tests.test_cancellation import assert_answers_are_not_mixed_up, assert_pool_is_whole
+from tests.wholeness import assert_answers_are_not_mixed_up, assert_pool_is_whole
 from vinyl import OwnershipError, transaction
 
 pytest.importorskip("MySQLdb", reason="not on an environment without mysqlclient")
@@ -179,6 +179,23 @@ async def test_a_transaction_that_a_cancelled_procedure_has_begun_reaches_nobody
             await asyncio.create_task(awaited(CancelledAt(vinyl.connection.execute("CALL vinyl_procedure()"), hop)))
         assert not await vinyl.run(is_in_transaction)
     await vinyl.connection.execute("DROP PROCEDURE vinyl_procedure")
+
+
+async def test_a_cancellation_that_comes_as_the_socket_is_connected_is_not_lost(proxy, proxied, monkeypatch):
+    async def cancelled_as_it_is_connected(*args, **kwargs):
+        connected = await connect(*args, **kwargs)
+        task.cancel()
+        return connected
+
+    loop = asyncio.get_running_loop()
+    connect = loop.create_connection
+    monkeypatch.setattr(loop, "create_connection", cancelled_as_it_is_connected)
+    # The server does not greet.
+    proxy.freeze()
+    task = asyncio.create_task(awaited(vinyl.connections[proxied].execute("SELECT 1")))
+    await asyncio.wait([task], timeout=5)
+    assert task.cancelled()
+    assert vinyl.connections[proxied].statistics()["pool_size"] == 0
 
 
 async def test_a_dropped_coroutine_closes_its_socket_at_once():

@@ -8,8 +8,9 @@ from django.db import DataError, IntegrityError, OperationalError, ProgrammingEr
 
 import vinyl
 from tests import blocking
+from tests.aliases import database
 from tests.library.models import Author, Tag
-from tests.mysql_modes import database, error_of, same
+from tests.modes import error_of, same
 from tests.test_mysql_values import described
 from vinyl import transaction
 

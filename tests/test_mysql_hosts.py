@@ -9,7 +9,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import OperationalError, connections
 
 import vinyl
-from tests.mysql_modes import cancel_a_statement, database, in_both
+from tests.aliases import database
+from tests.modes import cancel_a_statement, in_both
 
 pytest.importorskip("MySQLdb", reason="not on an environment without mysqlclient")
 

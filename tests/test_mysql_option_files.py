@@ -5,7 +5,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import OperationalError, connections
 
 import vinyl
-from tests.mysql_modes import database, error_of, fetch, same
+from tests.aliases import database
+from tests.modes import error_of, fetch, same
 
 pytest.importorskip("MySQLdb", reason="not on an environment without mysqlclient")
 

@@ -9,7 +9,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import OperationalError, connections
 
 import vinyl
-from tests.mysql_modes import both, cancel_a_statement, database, error_of, fetch, in_both, pretending, same
+from tests.aliases import database
+from tests.modes import both, cancel_a_statement, error_of, fetch, in_both, pretending, same
 
 pytest.importorskip("MySQLdb", reason="not on an environment without mysqlclient")
 
@@ -256,3 +257,46 @@ async def test_a_server_that_does_not_greet_is_given_up_after_connect_timeout():
         ours, theirs = await both(lambda: error_of(fetch, alias, "SELECT 1"), alias)
     assert ours[0] is theirs[0] is OperationalError
     assert "timed out" in ours[1][1]
+
+
+def asks_for(file, said):
+    """The server of the tests, until it is asked for a lamp: then it asks for a file, and notes what it gets."""
+
+    async def relay(reader, writer):
+        while data := await reader.read(65536):
+            writer.write(data)
+
+    async def speak(reader, writer):
+        upstream = await asyncio.open_connection(*where)
+        answers = asyncio.create_task(relay(upstream[0], writer))
+        try:
+            while data := await reader.read(65536):
+                if b"a lamp" not in data:
+                    upstream[1].write(data)
+                    continue
+                writer.write((len(file) + 1).to_bytes(3, "little") + b"\x01\xfb" + file.encode())
+                said.append(await reader.read(65536))
+                writer.write(b"\x07\x00\x00\x03" + bytes(7))
+        finally:
+            answers.cancel()
+            upstream[1].close()
+
+    settings = connections.settings["default"]
+    where = (settings["HOST"], int(settings["PORT"] or 3306))
+    return speak
+
+
+async def test_a_server_that_asks_for_a_file_gets_none_in_either_mode(tmp_path):
+    if connections.settings["default"]["HOST"].startswith("/"):
+        pytest.skip("not on a server that is reached through a socket")
+    file, said = tmp_path / "secret", []
+    file.write_text("a secret")
+    async with pretending(asks_for(str(file), said), {"ssl_mode": "DISABLED"}) as alias:
+        ours, theirs = await both(lambda: error_of(fetch, alias, "SELECT 'a lamp'"), alias)
+        assert ours[0] is theirs[0] is OperationalError
+        assert ours[1][0] == 2068
+        # The other is that of MariaDB's library.
+        assert theirs[1][0] in (2068, 2000)
+        assert len(said) == 2
+        assert not any(b"secret" in answer for answer in said)
+        assert await same(lambda: fetch(alias, "SELECT 1"), alias) == [(1,)]

@@ -6,12 +6,13 @@ import pytest
 from django.db import OperationalError, connections
 
 import vinyl
-from tests.mysql_modes import both, cancel_a_statement, database, error_of, fetch, same
+from tests.aliases import database
+from tests.modes import both, cancel_a_statement, error_of, fetch, same
 
 pytest.importorskip("MySQLdb", reason="not on an environment without mysqlclient")
 pytest.importorskip("cryptography", reason="not on an environment without cryptography")
 
-from tests import mysql_tls
+from tests import certificates, mysql_tls
 from vinyl.drivers.mysql.tls import MODES
 
 pytestmark = [pytest.mark.engine("mariadb", "mysql"), pytest.mark.asynchronous]
@@ -19,19 +20,7 @@ pytestmark = [pytest.mark.engine("mariadb", "mysql"), pytest.mark.asynchronous]
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    """Certificates of an authority, and the file of another authority."""
-    folder = tmp_path_factory.mktemp("tls")
-    authority = mysql_tls.make_authority(folder / "authority.pem")
-    return {
-        "authority": authority.file,
-        "another": mysql_tls.make_authority(folder / "another.pem").file,
-        "good": authority.issue(folder / "good.pem"),
-        "elsewhere": authority.issue(folder / "elsewhere.pem", host="elsewhere.invalid"),
-        "expired": authority.issue(folder / "expired.pem", days=-1),
-        "client": authority.issue(folder / "client.pem", host="client.invalid"),
-        "nowhere": folder / "nowhere.pem",
-        "no certificate": folder,
-    }
+    return certificates.make_files(tmp_path_factory.mktemp("tls"))
 
 
 def context_of(files, certificate, *, for_clients_of=None, version=None):

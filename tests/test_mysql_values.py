@@ -15,7 +15,8 @@ from django.utils.safestring import mark_safe
 from django.utils.translation import gettext_lazy
 
 import vinyl
-from tests.mysql_modes import both, database, error_of, fetch, same
+from tests.aliases import database
+from tests.modes import both, error_of, fetch, same
 
 pytest.importorskip("MySQLdb", reason="not on an environment without mysqlclient")
 

@@ -281,6 +281,7 @@ async def test_a_failing_open_raises_its_error_and_frees_the_place():
     with pytest.raises(Failure) as caught:
         await small.acquire()
     assert caught.value is error
+    assert error.__notes__ == ["The pool could not open a connection."]
     assert counts(small, "pool_size", "requests_errors", "connections_errors") == (0, 1, 1)
     assert (await small.acquire()).value == 1
 
@@ -460,6 +461,18 @@ async def test_a_member_that_fails_its_check_is_replaced():
     assert server.closed == [2]
     assert (await small.acquire()).value == 3
     assert counts(small, "connections_lost") == (1,)
+
+
+async def test_a_member_that_fails_its_check_is_not_handed_to_who_waits():
+    server = Server()
+    small = pool_of(server, max_size=1)
+    member = await small.acquire()
+    (waiter,) = await waiters(small, 1)
+    server.dead.add(1)
+    small.release(member, reusable=True)
+    assert (await waiter).value == 2
+    assert server.closed == [1]
+    assert counts(small, "connections_lost", "returns_bad", "pool_in_use") == (1, 0, 1)
 
 
 async def test_a_member_older_than_max_lifetime_is_replaced_when_it_is_needed(monkeypatch):

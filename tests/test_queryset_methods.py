@@ -69,6 +69,7 @@ def test_what_chains_is_djangos_own(name):
     if name != "prefetch_related":
         assert name not in vars(VinylQuerySet)
     assert getattr(VinylQuerySet, name).__module__ in (QuerySet.__module__, VinylQuerySet.__module__)
+    assert parameters(VinylQuerySet, name) == parameters(QuerySet, name)
 
 
 def test_the_manager_has_the_methods_of_the_queryset():

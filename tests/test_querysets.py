@@ -77,7 +77,8 @@ def comparable(value, above=()):
     if isinstance(value, dict):
         return {key: comparable(each, above) for key, each in value.items()}
     if isinstance(value, QuerySet | list | tuple):
-        kind = type(value).__name__ if isinstance(value, list | tuple) else QuerySet
+        # The result of a query is a list with vinyl; a queryset is what has been prefetched, of a database or of none.
+        kind = type(value).__name__ if isinstance(value, list | tuple) else (QuerySet, value._db)
         return kind, getattr(value, "_fields", None), [comparable(each, above) for each in value]
     return type(value), value
 

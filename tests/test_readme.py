@@ -38,17 +38,17 @@ async def main():
 
 
 asyncio.run(main())
-vinyl.set_async(False)
-assert Artifact.vinyl.filter(x=13).exists() is True
+{sync}
+assert artifact in Artifact.vinyl.filter(x=12)
 """
 
 
 def test_the_example_of_the_readme_runs(tmp_path):
-    model, code = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    model, code, sync = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
     (tmp_path / "shop").mkdir()
     (tmp_path / "shop" / "__init__.py").touch()
     (tmp_path / "shop" / "models.py").write_text(model, encoding="utf-8")
-    (tmp_path / "main.py").write_text(SCRIPT.format(code=textwrap.indent(code, "    ")), encoding="utf-8")
+    (tmp_path / "main.py").write_text(SCRIPT.format(code=textwrap.indent(code, "    "), sync=sync), encoding="utf-8")
     run = subprocess.run([sys.executable, "-W", "error", "main.py"], cwd=tmp_path, capture_output=True, text=True)
     assert (run.returncode, run.stderr) == (0, "")
 

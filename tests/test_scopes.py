@@ -13,9 +13,11 @@ from django.db import connections as django_connections
 from django.db import transaction as django_transaction
 from django.db.backends.signals import connection_created
 from django.test import override_settings
+from psycopg import IsolationLevel
 
 import vinyl
 from tests import settings
+from tests.aliases import database
 from tests.blocking import BlockingCall, watched
 from tests.library.models import Author, Book
 from vinyl import transaction
@@ -76,7 +78,7 @@ async def test_nothing_blocks_the_loop_and_no_thread_is_used_but_by_sqlite():
 
 async def test_the_watch_for_blocking_calls_sees_them():
     with watched(threads=True), pytest.raises(BlockingCall):
-        await vinyl.run(time.sleep, 0)
+        await vinyl.run(lambda: time.sleep(0))
     with watched(threads=False), pytest.raises(BlockingCall):
         threading.Thread(target=print).start()
     with watched(threads=True), pytest.raises(BlockingCall):
@@ -351,6 +353,7 @@ async def test_raw_statements_that_leave_a_transaction_open_are_rolled_back():
     assert not await Author.vinyl.exists()
 
 
+@pytest.mark.session
 @pytest.mark.engine("postgresql")
 async def test_a_connection_that_the_server_has_closed_is_replaced():
     async with vinyl.connection.cursor() as holding:
@@ -438,3 +441,20 @@ def _time_zone_of_djangos_code_in_a_test():
     with override_settings(USE_TZ=False, TIME_ZONE="Africa/Nairobi"), django_connections["default"].cursor() as cursor:
         cursor.execute("SHOW TIME ZONE")
         return cursor.fetchone()
+
+
+@pytest.mark.engine("postgresql", "mariadb", "mysql")
+async def test_django_reaches_a_server_without_a_database():
+    def ask():
+        with django_connections["default"]._nodb_cursor() as cursor:
+            cursor.execute("SELECT 1")
+            return cursor.fetchone()
+
+    assert await vinyl.run(ask) == (1,)
+
+
+@pytest.mark.engine("postgresql")
+async def test_djangos_isolation_level_is_that_of_the_connection():
+    with database({"isolation_level": IsolationLevel.SERIALIZABLE}) as alias:
+        async with transaction.atomic(using=alias):
+            assert await vinyl.connections[alias].execute("SHOW transaction_isolation") == [("serializable",)]

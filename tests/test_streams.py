@@ -4,15 +4,16 @@ import asyncio
 import gc
 import os
 import sys
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 import pytest
 from django.db import connection, models
 from django.test.utils import isolate_apps
 
 import vinyl
+from tests.hops import CancelledAt
 from tests.library.models import Author, Tag
-from vinyl import ImplicitQuery, VinylManager, VinylModel, transaction
+from vinyl import ImplicitQuery, VinylManager, VinylModel, scopes, transaction
 
 pytestmark = pytest.mark.usefixtures("db")
 
@@ -159,6 +160,32 @@ async def test_in_a_transaction_a_stream_can_be_left_and_the_transaction_goes_on
     assert connected() == 1
 
 
+@pytest.mark.session
+@pytest.mark.asynchronous
+@pytest.mark.engine("postgresql")
+@pytest.mark.usefixtures("authors")
+async def test_a_stream_that_is_cancelled_leaves_no_cursor_on_the_server_not_even_as_it_closes_it():
+    async def main(hop):
+        stream = Author.vinyl.iterator(chunk_size=2)
+        run = CancelledAt(read(stream), hop)
+        with suppress(asyncio.CancelledError):
+            await run
+        return run.hops >= hop
+
+    async def read(stream):
+        return [author async for author in stream]
+
+    hop = 1
+    while await asyncio.create_task(main(hop)):
+        assert await cursors_on_the_server() == []
+        assert in_use() == 0
+        hop += 1
+    # DECLARE, FETCH and CLOSE at least.
+    assert hop > 3
+
+
+# Of a cycle the garbage collector may come to psycopg's cursor first.
+@pytest.mark.filterwarnings("ignore:.* was deleted while still open:ResourceWarning")
 @pytest.mark.asynchronous
 @pytest.mark.usefixtures("authors")
 async def test_a_stream_that_only_the_garbage_collector_finds_gives_its_connection_back():
@@ -239,7 +266,9 @@ def million(db):
         cursor.execute("DROP VIEW library_number")
 
 
-# Where the driver, as mysqlclient, reads all rows of an answer at once, memory is not bounded.
+# Where the driver, as mysqlclient, reads all rows of an answer at once, memory is not bounded; nor without a session,
+# which is what keeps a cursor on the server.
+@pytest.mark.session
 @pytest.mark.engine("sqlite", "postgresql")
 @pytest.mark.asynchronous
 async def test_a_million_rows_are_streamed_in_less_than_50_mb(million):
@@ -253,3 +282,17 @@ async def test_a_million_rows_are_streamed_in_less_than_50_mb(million):
             most = max(most, resident())
     assert count == 1_000_000
     assert most - start < 50_000_000
+
+
+@pytest.mark.usefixtures("authors")
+@pytest.mark.asynchronous
+async def test_a_wrapper_that_a_finalizer_gives_back_serves_nobody_else():
+    # The garbage collector may have taken it apart before.
+    stream = Author.vinyl.iterator(chunk_size=1)
+    await anext(stream)
+    source = scopes.source("default")
+    spare = list(source._spare)
+    del stream
+    gc.collect()
+    assert source._spare == spare
+    assert await Author.vinyl.count() == len(NAMES)

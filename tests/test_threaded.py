@@ -11,6 +11,7 @@ import pytest
 from django.db import InterfaceError
 
 from vinyl.bridge import spawn
+from vinyl.deadlines import TimeLimit
 from vinyl.drivers import threaded
 from vinyl.drivers.threaded import Connection, Cursor, Worker
 
@@ -46,7 +47,7 @@ class Call:
 
 @pytest.fixture
 def worker():
-    worker = Worker("a thread of the tests")
+    worker = Worker("a thread of the tests", TimeLimit("default"))
     yield worker
     worker.stop()
     ended(worker)
@@ -194,6 +195,27 @@ async def test_a_cancelled_call_is_interrupted_and_waited_for(worker):
 
 
 @pytest.mark.loops
+async def test_a_cancelled_call_that_has_not_begun_is_interrupted_when_it_has(worker):
+    def interrupt():
+        # As sqlite3's, which is of no effect on what comes later.
+        call.interrupt() if call.begun.is_set() else too_early.set()
+
+    before, call, too_early = Call(), Call(), asyncio.Event()
+    worker.interrupt = interrupt
+    worker.submit(before)
+    await before.begun.wait()
+    task = asyncio.create_task(in_thread(worker, call))
+    await asyncio.sleep(0)
+    task.cancel()
+    await too_early.wait()
+    before.release()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert call.outcome == "interrupted"
+    assert worker.usable
+
+
+@pytest.mark.loops
 async def test_a_cancelled_call_that_cannot_be_interrupted_is_waited_for(worker):
     call = Call()
     task = asyncio.create_task(in_thread(worker, call))
@@ -281,7 +303,7 @@ async def test_a_dropped_call_is_interrupted_and_gives_the_thread_up(worker):
 
 @pytest.mark.loops
 async def test_stop_lets_the_thread_end_after_what_it_has_to_do():
-    worker, call, log = Worker("stopped"), Call(), []
+    worker, call, log = Worker("stopped", TimeLimit("default")), Call(), []
     task = asyncio.create_task(in_thread(worker, call))
     await call.begun.wait()
     worker.stop(lambda: log.append(call.outcome))
@@ -294,7 +316,7 @@ async def test_stop_lets_the_thread_end_after_what_it_has_to_do():
 
 
 def test_a_thread_that_has_nothing_to_do_ends_when_it_is_stopped():
-    worker = Worker("stopped")
+    worker = Worker("stopped", TimeLimit("default"))
     (thread,) = threads(worker)
     worker.stop()
     thread.join(5)
@@ -303,7 +325,7 @@ def test_a_thread_that_has_nothing_to_do_ends_when_it_is_stopped():
 
 @pytest.mark.asynchronous
 async def test_a_stopped_thread_takes_no_call():
-    worker = Worker("stopped")
+    worker = Worker("stopped", TimeLimit("default"))
     worker.stop()
     with pytest.raises(InterfaceError, match="closed"):
         await in_thread(worker, str)
@@ -313,7 +335,7 @@ def test_an_error_of_the_last_call_is_logged(caplog):
     def close():
         raise Failure("why")
 
-    worker = Worker("stopped")
+    worker = Worker("stopped", TimeLimit("default"))
     worker.stop(close)
     ended(worker)
     (record,) = caplog.records
@@ -334,7 +356,7 @@ def test_a_call_that_returns_after_its_loop_has_closed_harms_nobody():
         assert end.wait(5)
         log.append("returned")
 
-    worker, log, end = Worker("outlives its loop"), [], threading.Event()
+    worker, log, end = Worker("outlives its loop", TimeLimit("default")), [], threading.Event()
     loop = asyncio.new_event_loop()
     begun = loop.create_future()
     loop.run_until_complete(begin())

@@ -3,14 +3,14 @@
 import asyncio
 
 import pytest
-from django.db import Error, IntegrityError
+from django.db import Error, IntegrityError, OperationalError
 from django.db import connections as django_connections
 from django.db import transaction as django_transaction
 
 import vinyl
-from tests import settings
 from tests.library.models import Author, Tag
 from vinyl import transaction
+from vinyl.wrappers import wrapper_class_for
 
 pytestmark = pytest.mark.usefixtures("db")
 
@@ -301,10 +301,8 @@ async def test_transactions_of_several_tasks_run_side_by_side():
 
 
 async def test_a_connection_closed_inside_a_block_loses_the_block_and_nothing_else():
-    lost = Error
-    if settings.ENGINE in ("mariadb", "mysql") and not vinyl.is_async():
-        # Django closes mysqlclient's cursor on the way, and lets the error of that pass as it is.
-        lost = django_connections["default"].Database.OperationalError
+    # Django closes mysqlclient's cursor on the way, and lets the error of that pass as it is.
+    lost = (Error, django_connections["default"].Database.OperationalError)
     async with transaction.atomic():
         await Author.vinyl(name="lost").insert()
         await vinyl.run(lambda: django_connections["default"].close())
@@ -314,3 +312,74 @@ async def test_a_connection_closed_inside_a_block_loses_the_block_and_nothing_el
     async with transaction.atomic():
         await Author.vinyl(name="kept").insert()
     assert await names() == ["kept"]
+
+
+@pytest.fixture
+def lost_at_the_end(monkeypatch):
+    """Connections are lost when their transaction has ended, on the way back to autocommit."""
+    wrapper_class = wrapper_class_for(type(django_connections["default"]))
+    set_autocommit = wrapper_class._set_autocommit
+
+    def lose_connection(self, autocommit):
+        if autocommit and self.source is not None:
+            self.driver.terminate(self.connection)
+            raise OperationalError("server has gone away")
+        set_autocommit(self, autocommit)
+
+    monkeypatch.setattr(wrapper_class, "_set_autocommit", lose_connection)
+
+
+@pytest.mark.asynchronous
+@pytest.mark.usefixtures("lost_at_the_end")
+async def test_a_connection_lost_after_the_rollback_does_not_hide_what_has_ended_the_block():
+    async def write(then):
+        async with transaction.atomic():
+            await Author.vinyl(name="x").insert()
+            await then()
+
+    async def fail():
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        await write(fail)
+    written = asyncio.Event()
+
+    async def wait():
+        written.set()
+        await asyncio.Event().wait()
+
+    writing = asyncio.create_task(write(wait))
+    await written.wait()
+    writing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await writing
+    assert vinyl.connection.statistics()["returns_bad"] == 2
+    assert await names() == []
+
+
+@pytest.mark.asynchronous
+@pytest.mark.usefixtures("lost_at_the_end")
+async def test_a_connection_lost_after_the_commit_takes_nothing_with_it():
+    seen = []
+
+    async def look():
+        seen.append(await names())
+
+    async with transaction.atomic():
+        await Author.vinyl(name="x").insert()
+        await transaction.on_commit(look)
+    assert seen == [["x"]]
+
+
+@pytest.mark.asynchronous
+async def test_a_connection_lost_before_the_end_of_a_transaction_without_atomic_is_an_error():
+    def write():
+        django_transaction.set_autocommit(False)
+        Author.objects.create(name="x")
+        wrapper = django_connections["default"]
+        wrapper.driver.terminate(wrapper.connection)
+        django_transaction.set_autocommit(True)
+
+    with pytest.raises(Error):
+        await vinyl.run(write)
+    assert await names() == []

@@ -91,6 +91,7 @@ async def test_columns_of_each_type_of_postgresql_are_read_as_by_django(kind):
     assert not is_error(theirs[-1])
 
 
+@pytest.mark.session
 @pytest.mark.engine("postgresql")
 async def test_types_that_were_created_are_read_as_by_django():
     def read():

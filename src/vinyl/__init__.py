@@ -13,38 +13,56 @@
 These are the public names. Importing them loads no database driver and no model.
 """
 
-from vinyl import checks, transaction
+from vinyl import checks, live, sql_comments, transaction
 from vinyl._install import install
-from vinyl.dispatch import always_awaited as run
+from vinyl.calls import native_calls
+from vinyl.counting import count_queries
+from vinyl.deadline_blocks import deadline
+from vinyl.dispatch import Operation, native, now
+from vinyl.dispatch import run_synchronous as run
 from vinyl.errors import (
     BridgeError,
+    DeadlineExceeded,
     ImplicitQuery,
     ModeError,
     NotUpdated,
     OwnershipError,
+    PlanMismatch,
     PoolClosed,
     PoolError,
     PoolTimeout,
+    TooManyQueries,
     TooManyRequests,
     UnloadedAttribute,
     UnsupportedOperation,
     VinylError,
 )
+from vinyl.frozen import FrozenQuery
+from vinyl.live import activity
 from vinyl.managers import VinylManager, manager
 from vinyl.mode import async_mode, is_async, portable, set_async, sync_mode
-from vinyl.models import VinylModel, delete, insert, load, refresh, update
+from vinyl.models import VinylModel, VinylTyped, delete, insert, load, refresh, update
 from vinyl.queryset import VinylQuerySet, prefetch_related_objects
+from vinyl.relations import RelatedManager as VinylRelatedManager
+from vinyl.shapes import Param
+from vinyl.side_by_side import gather
 from vinyl.sql import close, connection, connections
 
 __all__ = [
     "BridgeError",
+    "DeadlineExceeded",
+    "FrozenQuery",
     "ImplicitQuery",
     "ModeError",
     "NotUpdated",
+    "Operation",
     "OwnershipError",
+    "Param",
+    "PlanMismatch",
     "PoolClosed",
     "PoolError",
     "PoolTimeout",
+    "TooManyQueries",
     "TooManyRequests",
     "UnloadedAttribute",
     "UnsupportedOperation",
@@ -52,15 +70,24 @@ __all__ = [
     "VinylManager",
     "VinylModel",
     "VinylQuerySet",
+    "VinylRelatedManager",
+    "VinylTyped",
+    "activity",
     "async_mode",
     "close",
     "connection",
     "connections",
+    "count_queries",
+    "deadline",
     "delete",
+    "gather",
     "insert",
     "is_async",
     "load",
     "manager",
+    "native",
+    "native_calls",
+    "now",
     "portable",
     "prefetch_related_objects",
     "refresh",
@@ -73,3 +100,5 @@ __all__ = [
 
 install()
 checks.register()
+sql_comments.register()
+live.register()

@@ -4,6 +4,7 @@ It must not know anything of vinyl: each name here is what the newest Django has
 """
 
 from collections.abc import Callable
+from contextvars import Context
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -38,10 +39,9 @@ def is_not_updated(error: Exception) -> bool:
 
 
 def from_db(model: Any) -> Callable[[str | None, Any, Any], Any]:
-    """Return the model's from_db(). Those that models override are given the default fetch mode from Django 6.1 on."""
+    """Return the model's from_db(), which is given the default fetch mode from Django 6.1 on, if it takes one."""
     method: Any = model.from_db
-    djangos: Any = models.Model.from_db
-    if FETCH_ONE is None or getattr(method, "__func__", None) is djangos.__func__:
+    if FETCH_ONE is None:
         return method  # type: ignore[no-any-return]
     takes_it = func_supports_parameter(method, "fetch_mode") or func_accepts_kwargs(method)
     return partial(method, fetch_mode=FETCH_ONE) if takes_it else method
@@ -53,6 +53,11 @@ def referenced_fields(generated: Any) -> frozenset[Any]:
         return frozenset(generated.referenced_fields)
     expression = generated.expression.resolve_expression(generated._query, allow_joins=False)
     return frozenset(column.target for column in generated._query._gen_cols([expression]))
+
+
+def context_of(call: Any) -> Context | None:
+    """Return the context that a SyncToAsync was given to run in, for which asgiref 3.9 brought a parameter."""
+    return getattr(call, "context", None)
 
 
 def _coroutine_mark() -> tuple[str, Any]:

@@ -1,27 +1,37 @@
-"""Every change that vinyl makes to Django: each named, small, reversible, and tested by a canary.
+"""Every change that vinyl makes to Django, and to asgiref: each named, small, reversible, and tested by a canary.
 
     route_connections   django.db.connections[alias] is the scope's wrapper inside the bridge, and so is each of those
                         that connections.all(initialized_only=True) gives
     mute_signals        model signals are not sent by vinyl's own operations, nor with a vinyl class as the sender,
                         but to the model's own fields
     route_models        database routers are asked about the Django model of a vinyl class
+    await_natively      async_to_sync() waits in the bridge, instead of running another event loop in another thread
+    call_natively       sync_to_async() runs in the bridge instead of a thread, where native_calls() holds
+    join_tests          the transaction of a test is shared with vinyl, and pools are closed after each test and before
+                        a test database is destroyed; done once django.test has been imported, by whoever runs tests
 
-None changes anything for code outside of the bridge and outside of vinyl's own operations.
+None changes anything for code outside of the bridge, of vinyl's own operations, and of native_calls(); but while a test
+shares its transaction, `connections[alias]` is the test's in a thread whose event loop runs and in that of
+sync_to_async(), too.
 """
 
+import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
+from functools import wraps
 from typing import Any
 
 import django.db
+from asgiref.sync import AsyncToSync, SyncToAsync
+from django.db.backends.signals import connection_created
 from django.db.models import Field, signals
 from django.db.models.signals import ModelSignal
 from django.db.utils import ConnectionHandler, ConnectionRouter
 from django.dispatch import Signal
 from django.utils.connection import BaseConnectionHandler
 
-from vinyl import bridge, scopes
+from vinyl import bridge, calls, scopes, shared
 from vinyl.variables import temporarily
 
 _muted: ContextVar[frozenset[Signal]] = ContextVar("vinyl.muted", default=frozenset())
@@ -44,6 +54,8 @@ def unmuted() -> AbstractContextManager[None]:
 def _getitem(self: ConnectionHandler, alias: str) -> Any:
     if self is django.db.connections and bridge.active():
         return scopes.scoped(alias)
+    if shared.by_alias and self is django.db.connections and (found := shared.found_outside(alias)) is not None:
+        return found
     return BaseConnectionHandler.__getitem__(self, alias)
 
 
@@ -109,15 +121,120 @@ def route_models() -> None:
     ConnectionRouter.db_for_write = _db_for_write  # type: ignore[method-assign]
 
 
+def _async_to_sync(self: "AsyncToSync[Any, Any]", *args: Any, **kwargs: Any) -> Any:
+    if bridge.active():
+        return calls.await_here(self, args, kwargs)
+    return _asgirefs_async_to_sync(self, *args, **kwargs)
+
+
+async def _sync_to_async(self: "SyncToAsync[Any, Any]", *args: Any, **kwargs: Any) -> Any:
+    if self._thread_sensitive and calls.are_native():
+        return await calls.run_natively(self, args, kwargs)
+    return await _asgirefs_sync_to_async(self, *args, **kwargs)
+
+
+_asgirefs_async_to_sync = AsyncToSync.__call__
+_asgirefs_sync_to_async = SyncToAsync.__call__
+
+
+def await_natively() -> None:
+    """Make async_to_sync() wait through the bridge, where it is called in it."""
+    AsyncToSync.__call__ = _async_to_sync  # type: ignore[method-assign]
+
+
+def call_natively() -> None:
+    """Make sync_to_async() run in the bridge, within native_calls()."""
+    SyncToAsync.__call__ = _sync_to_async  # type: ignore[method-assign]
+
+
+# What is changed of django.test, as Django has it; empty as long as nothing is.
+_of_tests: dict[tuple[Any, str], Any] = {}
+
+
+def _enter_atomics(enter: Any, cls: Any) -> Any:
+    atomics = enter(cls)
+    # In the bridge they are of a connection of vinyl's, which its task has pinned.
+    for alias in () if bridge.active() else atomics:
+        shared.share(BaseConnectionHandler.__getitem__(django.db.connections, alias))
+    return atomics
+
+
+def _rollback_atomics(rollback: Any, cls: Any, atomics: Any) -> None:
+    with shared.ending(atomics):
+        rollback(cls, atomics)
+
+
+def _post_teardown(tear_down: Any, self: Any) -> None:
+    tear_down(self)
+    # As Django has its own connections closed, so that the next test gets new ones, or none.
+    _close_pools()
+
+
+def _destroy_test_db(destroy: Any, self: Any, *args: Any, **kwargs: Any) -> Any:
+    _close_pools()
+    if not bridge.active():
+        # Those of Django's that synchronous code has left in the thread in which coroutines wait for it.
+        SyncToAsync.single_thread_executor.submit(django.db.connections.close_all).result(scopes.CLOSE_TIMEOUT)
+    return destroy(self, *args, **kwargs)
+
+
+def _close_pools() -> None:
+    # Tests that run in the bridge themselves go on to use theirs.
+    if not bridge.active():
+        scopes.close_all_sources()
+
+
+def _change_tests(**kwargs: Any) -> None:
+    """Make the changes of join_tests(), unless nobody has imported django.test yet, or they are made."""
+    testcases: Any = sys.modules.get("django.test.testcases")
+    # It may be in the middle of being imported.
+    if _of_tests or not hasattr(testcases, "TestCase"):
+        return
+    from django.db.backends.base.creation import BaseDatabaseCreation
+
+    _wrap(testcases.TestCase, "_enter_atomics", _enter_atomics)
+    _wrap(testcases.TestCase, "_rollback_atomics", _rollback_atomics)
+    _wrap(testcases.TransactionTestCase, "_post_teardown", _post_teardown)
+    _wrap(BaseDatabaseCreation, "destroy_test_db", _destroy_test_db)
+
+
+def _wrap(owner: Any, name: str, function: Any) -> None:
+    """Have the function called instead of a method, or class method, with Django's own before the arguments."""
+    original = _of_tests[owner, name] = vars(owner)[name]
+    is_of_class = isinstance(original, classmethod)
+    method = original.__func__ if is_of_class else original
+
+    @wraps(method)
+    def called(*args: Any, **kwargs: Any) -> Any:
+        return function(method, *args, **kwargs)
+
+    setattr(owner, name, classmethod(called) if is_of_class else called)
+
+
+def join_tests() -> None:
+    """Have vinyl use the transactions of tests. They connect before they begin: that is when they are looked for."""
+    _change_tests()
+    connection_created.connect(_change_tests)
+
+
 def install() -> None:
     """Make all changes. Making them again changes nothing."""
     route_connections()
     mute_signals()
     route_models()
+    await_natively()
+    call_natively()
+    join_tests()
 
 
 def uninstall() -> None:
     """Undo all changes."""
+    AsyncToSync.__call__ = _asgirefs_async_to_sync  # type: ignore[method-assign]
+    SyncToAsync.__call__ = _asgirefs_sync_to_async  # type: ignore[method-assign]
+    connection_created.disconnect(_change_tests)
+    while _of_tests:
+        (changed, method), original = _of_tests.popitem()
+        setattr(changed, method, original)
     ConnectionRouter.db_for_read = _django_db_for_read  # type: ignore[method-assign]
     ConnectionRouter.db_for_write = _django_db_for_write  # type: ignore[method-assign]
     for owner, name in (

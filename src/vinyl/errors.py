@@ -11,6 +11,9 @@ Each also subclasses what a Django user already catches, so that existing handle
     │   ├── PoolTimeout                                     no connection within the pool's timeout
     │   ├── TooManyRequests                                 max_waiting callers wait already
     │   └── PoolClosed                                      vinyl.close() was called meanwhile
+    ├── DeadlineExceeded (OperationalError)                 vinyl.deadline(), or an alias's default, has passed
+    ├── TooManyQueries (AssertionError)                     more than count_queries(at_most=…) allows
+    ├── PlanMismatch (RuntimeError)                         VINYL["VERIFY_PLANS"]: a plan differs from Django's query
     ├── NotUpdated (ObjectNotUpdated, DatabaseError)        update() matched no row
     ├── UnloadedAttribute (FieldFetchBlocked, FieldError)   a relation or deferred field that was not loaded
     └── UnsupportedOperation (TypeError)                    save() and what else vinyl leaves out on purpose
@@ -60,6 +63,18 @@ class TooManyRequests(PoolError):
 
 class PoolClosed(PoolError):
     """The pool was closed while the caller waited for a connection."""
+
+
+class DeadlineExceeded(VinylError, OperationalError):
+    """The time for database work in the block of vinyl.deadline(), or by the alias's default, is over."""
+
+
+class TooManyQueries(VinylError, AssertionError):
+    """A block of vinyl.count_queries() has executed more queries than its `at_most`; the message lists them."""
+
+
+class PlanMismatch(VinylError, RuntimeError):
+    """A planned query is not what Django has sent; only looked for with VINYL["VERIFY_PLANS"]."""
 
 
 class NotUpdated(VinylError, ObjectNotUpdated, DatabaseError):

@@ -18,10 +18,13 @@ from django.db.models.manager import BaseManager
 
 from vinyl import classes, relations
 from vinyl.accessors import accessors
+from vinyl.construction import made
 from vinyl.errors import NotUpdated
 from vinyl.methods import in_each_mode
 from vinyl.models import VinylModel, kept_by_the_model
 from vinyl.queryset import VinylQuerySet, as_vinyl, queryset_class
+from vinyl.recording import can_be_recorded, recorded
+from vinyl.shapes import Shape
 
 
 class VinylManager(BaseManager.from_queryset(VinylQuerySet)):  # type: ignore[misc]
@@ -39,12 +42,17 @@ class VinylManager(BaseManager.from_queryset(VinylQuerySet)):  # type: ignore[mi
 
     def __init__(self, model: type[VinylModel] | None = None) -> None:
         super().__init__()
-        if model is not None and not (isinstance(model, type) and issubclass(model, VinylModel)):
+        is_given = model is not None
+        if is_given and not (
+            isinstance(model, type) and issubclass(model, VinylModel) and not issubclass(model, Model)
+        ):
             raise ImproperlyConfigured(
                 f"VinylManager(model=…) takes a subclass of vinyl.VinylModel, not {model!r}. The Django model is the "
                 "one that the manager stands on."
             )
         self.instance_base = model or VinylModel
+        # Of new querysets, by their database. Copies for another database have the same.
+        self._shapes: dict[str | None, Shape] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -56,6 +64,10 @@ class VinylManager(BaseManager.from_queryset(VinylQuerySet)):  # type: ignore[mi
     @classmethod
     def from_queryset(cls, queryset_class_: type[QuerySet[Any]], class_name: str | None = None) -> type[Self]:
         """Return a manager class that has the methods of a queryset class too, as Django's from_queryset()."""
+        if not (isinstance(queryset_class_, type) and issubclass(queryset_class_, QuerySet)):
+            raise ImproperlyConfigured(
+                f"VinylManager.from_queryset() takes a subclass of Django's QuerySet, not {queryset_class_!r}."
+            )
         return super().from_queryset(queryset_class(queryset_class_), class_name)  # type: ignore[no-any-return]
 
     def contribute_to_class(self, cls: type[Model], name: str) -> None:
@@ -72,30 +84,59 @@ class VinylManager(BaseManager.from_queryset(VinylQuerySet)):  # type: ignore[mi
         """Return this manager for a model that inherits it."""
         bound = copy.copy(self)
         bound.model = model
+        bound._shapes = {}
         bound.__dict__.pop("vinyl_class", None)
         return bound
 
     @cached_property
     def vinyl_class(self) -> type[Any]:
         """The class of the instances: a subclass of the model that has VinylModel's methods."""
+        if self.model is None:
+            raise ImproperlyConfigured(
+                f"This {type(self).__name__} stands on no model. Write `vinyl = VinylManager()` in the body of a "
+                "model, abstract or not, but of no other class; for one that you cannot edit call vinyl.manager(Model)."
+            )
         return make_class(self.model, self.instance_base)  # type: ignore[arg-type]
 
     def __call__(self, /, *args: Any, **values: Any) -> Any:
         """Make an instance, as calling the model does. `await instance.insert()` writes it."""
+        if not args:
+            instance = made(self.vinyl_class, values)
+            if instance is not None:
+                return instance
         return self.vinyl_class(*args, **values)
 
     def get_queryset(self) -> Any:
         """Return a new queryset. Subclasses may override it to filter what the manager gives, as in Django."""
+        if self._hints or not self._is_plain:
+            return self._new_queryset()
+        shape = self._shapes.get(self._db)
+        if shape is None:
+            # Not this manager's method: the shape outlives copies of it.
+            shape = self._shapes[self._db] = Shape(None, (), copy.copy(self)._new_queryset)
+        return recorded(self._queryset_class, self.vinyl_class, self._db, shape, ())
+
+    def _new_queryset(self) -> Any:
         return self._queryset_class(self.vinyl_class, sql.Query(self.model), self._db, self._hints)
+
+    @cached_property
+    def _is_plain(self) -> bool:
+        """Whether all that it gives is built by Django's methods, as far as plans rely on them."""
+        cls = self._queryset_class
+        return can_be_recorded(cls, VinylQuerySet) and can_be_recorded(cls.django_class, QuerySet)
 
 
 class Undeclared(VinylManager):
     """The manager of a model that declares none: gives what the model's default manager gives."""
 
-    def get_queryset(self) -> Any:
+    def _new_queryset(self) -> Any:
         django_manager = copy.copy(self.model._default_manager)
         django_manager._db, django_manager._hints = self._db, self._hints
         return as_vinyl(django_manager.get_queryset())
+
+    @cached_property
+    def _is_plain(self) -> bool:
+        return type(self.model._default_manager).get_queryset is BaseManager.get_queryset and super()._is_plain
 
 
 class VinylManagerDescriptor:
@@ -122,7 +163,6 @@ class VinylManagerDescriptor:
         return manager
 
 
-@cache
 def manager(model: type[Model]) -> VinylManager:
     """Return the manager of a model: the first VinylManager it declares or inherits, else one of its own.
 
@@ -133,7 +173,11 @@ def manager(model: type[Model]) -> VinylManager:
         raise ImproperlyConfigured(
             f"vinyl.manager() takes a model that is neither abstract nor swapped, not {model!r}."
         )
-    model = model._meta.model
+    return _manager_of(model._meta.model)
+
+
+@cache
+def _manager_of(model: type[Model]) -> VinylManager:
     for owner in model.__mro__:
         for attribute in vars(owner).values():
             if isinstance(attribute, VinylManagerDescriptor):
@@ -154,6 +198,7 @@ def make_class(model: type[Model], base: type[VinylModel]) -> type[Any]:
         "__module__": model.__module__,
         "__qualname__": f"{model.__qualname__}.vinyl",
         "__doc__": model.__doc__,
+        **({"__init__": model.__init__} if base.__init__ is VinylModel.__init__ else {}),
         **accessors(model),
         **kept_by_the_model(model, base),
         **relations.guards(model),

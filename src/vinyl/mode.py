@@ -2,6 +2,7 @@
 
 * `set_async()` sets the mode of the process; async unless told otherwise.
 * `async_mode()` and `sync_mode()` set it for the current context, and win over the process.
+* `as_served()` sets it to what a request is served by: async where an event loop runs, sync where none does.
 * Inside the bridge everything is synchronous, whatever was set.
 * The body of a `@portable` coroutine function, called in the sync mode, runs in a third mode of its own: its calls are
   awaited as in the async mode, yet run synchronously as soon as they are, so that nothing ever suspends.
@@ -12,11 +13,12 @@ This module knows the bridge, but neither Django nor databases. Faces ask `curre
 import enum
 import functools
 import inspect
-from collections.abc import Callable, Coroutine
+from asyncio import _get_running_loop
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from types import MethodType
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
 from vinyl import bridge
 from vinyl._compat import COROUTINE_MARK, COROUTINE_MARK_VALUE
@@ -24,7 +26,9 @@ from vinyl.errors import ModeError
 from vinyl.variables import temporarily
 
 P = ParamSpec("P")
+Q = ParamSpec("Q")
 T = TypeVar("T")
+S = TypeVar("S")
 
 
 class Mode(enum.Enum):
@@ -33,6 +37,8 @@ class Mode(enum.Enum):
     ASYNC = "async"
     SYNC = "sync"
     PORTABLE = "portable"
+    # ASYNC where an event loop runs, SYNC where none does. It can be set; current() says which of the two it is.
+    AS_SERVED = "as served"
 
 
 _process = Mode.ASYNC
@@ -45,7 +51,14 @@ def set_async(value: bool) -> None:
     Call it once, where the process starts: an ASGI server needs no call, a WSGI server calls `set_async(False)`.
     """
     global _process
+    if not isinstance(value, bool):
+        raise TypeError(f"set_async() takes True, for the async mode, or False, for the sync mode, not {value!r}.")
     _process = Mode.ASYNC if value else Mode.SYNC
+
+
+def of_process() -> Mode:
+    """Return the mode of the whole process, whatever is set for this context."""
+    return _process
 
 
 def is_async() -> bool:
@@ -63,6 +76,11 @@ def sync_mode() -> AbstractContextManager[None]:
     return using(Mode.SYNC)
 
 
+def as_served() -> AbstractContextManager[None]:
+    """Within this block, in this context and in threads that are given it, use the async mode where a loop runs."""
+    return using(Mode.AS_SERVED)
+
+
 def using(mode: Mode) -> AbstractContextManager[None]:
     """Use `mode` within this block, in this context only."""
     return temporarily(_context, mode)
@@ -72,10 +90,49 @@ def current() -> Mode:
     """Return the mode in which a call made here is to be carried out."""
     if bridge.active():
         return Mode.SYNC
-    return _context.get() or _process
+    mode = _context.get() or _process
+    if mode is Mode.AS_SERVED:
+        return Mode.SYNC if _get_running_loop() is None else Mode.ASYNC
+    return mode
 
 
-class portable(Generic[P, T]):  # noqa: N801 (a decorator)
+class ByMode(Generic[P, T]):
+    """The base of decorators, which bring `__call__()`: a coroutine function to Django, unless the mode is sync.
+
+    It binds as functions do, and has the attributes of what it decorates.
+    """
+
+    __wrapped__: Callable[P, Any]
+
+    def __init__(self, function: Callable[P, Any]) -> None:
+        functools.update_wrapper(self, function)
+
+    @property
+    def function(self) -> Callable[P, Any]:
+        """What is decorated."""
+        return self.__wrapped__
+
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Any:
+        raise NotImplementedError
+
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        return self if instance is None else MethodType(self, instance)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.function!r}>"
+
+
+def _coroutine_mark(function: object) -> Any:
+    if current() is not Mode.SYNC:
+        return COROUTINE_MARK_VALUE
+    raise AttributeError(f"{function!r} is no coroutine function in the sync mode.")
+
+
+# What iscoroutinefunction() looks for.
+setattr(ByMode, COROUTINE_MARK, property(_coroutine_mark))
+
+
+class portable(ByMode[P, T]):  # noqa: N801 (a decorator)
     """Make an `async def` that can be called in both modes: one source for ASGI and for WSGI.
 
     In the async mode calling it gives the coroutine. In the sync mode calling it runs the coroutine to its end and
@@ -89,24 +146,30 @@ class portable(Generic[P, T]):  # noqa: N801 (a decorator)
     """
 
     def __init__(self, function: Callable[P, Coroutine[Any, Any, T]]) -> None:
-        functools.update_wrapper(self, function)
-        self.function = function
+        if not callable(function) or isinstance(function, type) or inspect.isasyncgenfunction(function):
+            raise TypeError(f"@vinyl.portable decorates a coroutine function (`async def`), not {function!r}.")
+        super().__init__(function)
 
-    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Any:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
         coroutine = self.function(*args, **kwargs)
-        return finish(coroutine) if current() is Mode.SYNC else coroutine
+        if not inspect.isawaitable(coroutine):
+            # Found out only now, since decorators make functions that are none of coroutines, yet give them.
+            raise TypeError(
+                f"@vinyl.portable decorates a coroutine function (`async def`), but {self.function!r} gave "
+                f"{coroutine!r}, which cannot be awaited."
+            )
+        # What it gives in the sync mode vinyl.sync is about.
+        given: Any = finish(coroutine) if current() is Mode.SYNC else coroutine
+        return given  # type: ignore[no-any-return]
 
-    def __get__(self, instance: object, owner: type | None = None) -> Any:
-        return self if instance is None else MethodType(self, instance)
-
-    def __getattr__(self, name: str) -> Any:
-        # inspect.iscoroutinefunction() looks for this mark, and the answer depends on the mode.
-        if name == COROUTINE_MARK and current() is not Mode.SYNC:
-            return COROUTINE_MARK_VALUE
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-
-    def __repr__(self) -> str:
-        return f"<portable {self.function!r}>"
+    @overload
+    def __get__(self, instance: None, owner: type | None = None) -> Self: ...
+    @overload
+    def __get__(
+        self: "portable[Concatenate[S, Q], T]", instance: S, owner: type | None = None
+    ) -> Callable[Q, Coroutine[Any, Any, T]]: ...
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        return super().__get__(instance, owner)
 
 
 def finish(result: Any) -> Any:
@@ -114,17 +177,20 @@ def finish(result: Any) -> Any:
     if not inspect.isawaitable(result):
         return result
     if bridge.active():
-        return bridge.await_(_on_the_other_side(result))
+        return bridge.await_(on_the_other_side(result))
     if isinstance(result, Coroutine):
         return run_to_end(result)
     raise ModeError(f"{result!r} cannot be awaited in the sync mode: only coroutines can be run to their end there.")
 
 
-async def _on_the_other_side(result: Any) -> Any:
+async def on_the_other_side(result: Awaitable[Any]) -> Any:
     """Await user code for the bridge: whatever mode the bridge was entered in, there is an event loop to wait on."""
     with using(Mode.ASYNC):
         return await result
 
+
+# What asyncio says where it is asked to wait, and where gather() is, which looks for a loop that is to run later.
+_NO_LOOP = ("no running event loop", "There is no current event loop")
 
 _SUSPENDS = (
     "{}() awaited something that really suspends ({}), but it was called in the sync mode, where nothing can wait for "
@@ -142,8 +208,7 @@ def run_to_end(coroutine: Coroutine[Any, Any, T]) -> T:
         except StopIteration as stop:
             return stop.value  # type: ignore[no-any-return]
         except RuntimeError as error:
-            if str(error) == "no running event loop":
-                # What asyncio says where it is asked to wait.
+            if str(error).startswith(_NO_LOOP):
                 raise ModeError(_SUSPENDS.format(name, "asyncio found no running event loop")) from error
             raise
         finally:

@@ -15,13 +15,15 @@ from django.core.exceptions import SynchronousOnlyOperation
 from django.db.models import Model
 from django.db.models.utils import AltersData
 
-from vinyl import mode, operations
+from vinyl import mode, operations, writes, writes_by_key
 from vinyl._install import unmuted
 from vinyl.content_types import complete_generic_keys
 from vinyl.dispatch import always_awaited, dispatch
 from vinyl.errors import ModeError, UnloadedAttribute, UnsupportedOperation
 from vinyl.mode import Mode, current, finish, portable
 from vinyl.operations import label
+from vinyl.prefetching import prefetch
+from vinyl.states import HasLateState
 from vinyl.variables import temporarily
 
 # The names that Django's own models do not have, so that a project's may.
@@ -35,7 +37,7 @@ def saves_by_django() -> AbstractContextManager[None]:
     return temporarily(_django_saves, True)
 
 
-class VinylModel(AltersData):
+class VinylModel(HasLateState, AltersData):
     """The base of all vinyl classes; subclass it to give a model's instances your own methods.
 
     Pass the subclass as `VinylManager(model=custom.Artifact)`. Methods may be `async def`: they are called in both
@@ -43,6 +45,16 @@ class VinylModel(AltersData):
     """
 
     is_vinyl_class = True
+
+    # Vinyl classes have their model's own: this is reached where there is none, and by an __init__() of the project's.
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if not isinstance(self, Model):
+            name = type(self).__name__
+            raise TypeError(
+                f"{name} is no model, but what vinyl puts before one: with `vinyl = VinylManager(model={name})` on the "
+                "model, `Model.vinyl(…)` makes an instance."
+            )
+        super().__init__(*args, **kwargs)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         # A vinyl class is none of the subclasses that a model's own __init_subclass__() is about.
@@ -58,7 +70,7 @@ class VinylModel(AltersData):
         Afterwards it has what the database has set: its primary key, defaults, generated values, computed expressions.
         `using` is the alias of the database; else the routers choose. Raises IntegrityError as Django does.
         """
-        return dispatch(operations.insert, self, using)
+        return writes.insert(self, using)
 
     def update(self, *, using: str | None = None, **values: Any) -> Any:
         """Write the row of this instance: all loaded fields, or just `values`, which are set first; give the instance.
@@ -66,11 +78,11 @@ class VinylModel(AltersData):
         Values may be expressions, such as F("stock") - 1; what the database computes is read back. Raises NotUpdated,
         also as `Model.NotUpdated`, where there is no such row.
         """
-        return dispatch(operations.update, self, using, values)
+        return writes_by_key.update(self, using, values)
 
-    def delete(self, *, using: str | None = None, keep_parents: bool = False) -> Any:
+    def delete(self, using: str | None = None, keep_parents: bool = False) -> Any:
         """Delete the row and what depends on it, by the `on_delete` rules; give Django's pair of counts."""
-        return dispatch(operations.delete, self, using, keep_parents)
+        return writes_by_key.delete(self, using, keep_parents)
 
     def refresh(self, *fields: str, using: str | None = None) -> Any:
         """Read the fields anew, all that are loaded if none is named; give the instance. Raises DoesNotExist."""
@@ -78,7 +90,7 @@ class VinylModel(AltersData):
 
     def load(self, *lookups: str) -> Any:
         """Load deferred fields and relations, by the names that prefetch_related() takes; give the instance."""
-        return dispatch(operations.load, self, lookups)
+        return dispatch(operations.load, self, lookups, prefetch)
 
     # Django's names that an instance of a vinyl class answers differently.
 
@@ -120,7 +132,7 @@ class VinylModel(AltersData):
             )
         # The project's own insert() and update() may use `objects`, whose signals are to be sent.
         with operations.written_to(self, using), unmuted():
-            if force_insert or (self._state.adding and not force_update and not update_fields):  # type: ignore[attr-defined]
+            if force_insert or (self._state.adding and not force_update and not update_fields):
                 finish(insert(self))
             elif update_fields is None:
                 finish(update(self))
@@ -165,6 +177,22 @@ class VinylModel(AltersData):
         return object.__new__, (type(self),), state
 
 
+class _Nothing:
+    """A base that leaves no trace in the class below it: Python asks it what to put in its place."""
+
+    def __mro_entries__(self, bases: tuple[Any, ...]) -> tuple[()]:
+        return ()
+
+
+VinylTyped: Any = _Nothing()
+VinylTyped.__doc__ = """A base for Django models that only type checkers see: it has the methods of VinylModel.
+
+    class Book(VinylTyped, models.Model): …
+
+At run time it is none of the bases of the class, so neither Django nor migrations know of it.
+"""
+
+
 @contextmanager
 def _told_how_to_validate(instance: Any, method: str) -> Iterator[None]:
     # Not awaitable, since forms call it: a validation that nobody awaits would let everything pass.
@@ -206,7 +234,7 @@ def load(instance: Any, /, *lookups: str) -> Any:
 
 def _method(instance: Any, name: str) -> Any:
     """Return the method of the vinyl class, past an attribute of the model's own by this name."""
-    if not getattr(instance, "is_vinyl_class", False) or isinstance(instance, type):
+    if not getattr(instance, "is_vinyl_class", False) or not isinstance(instance, Model):
         raise TypeError(
             f"vinyl.{name}() takes an instance that vinyl has made, not {instance!r}. Get or make it by a "
             "VinylManager: `Model.vinyl.get(…)`, `Model.vinyl(…)`."

@@ -18,7 +18,7 @@ from weakref import WeakSet, ref
 
 from django.db.transaction import TransactionManagementError
 
-from vinyl import bridge
+from vinyl import bridge, process_wide
 from vinyl.errors import OwnershipError
 from vinyl.turns import Turns
 from vinyl.variables import temporarily
@@ -104,7 +104,8 @@ def pinned(alias: str, task: Any) -> Any:
 
 def pinned_here(alias: str) -> Any:
     """Outside of the bridge: return the wrapper that the running task has pinned for the alias, or None."""
-    return pinned(alias, asyncio.current_task())
+    # Without a loop there is no task, and what was inherited from one is not this code's.
+    return pinned(alias, None if asyncio._get_running_loop() is None else asyncio.current_task())
 
 
 def pin_here(alias: str) -> Pin | None:
@@ -191,13 +192,28 @@ class Entered:
 
 
 @contextmanager
-def execute_wrapper(alias: str, wrapper: Callable[..., Any]) -> Iterator[None]:
+def execute_wrapper(alias: str, wrapper: Callable[..., Any], *, outermost: bool = False) -> Iterator[None]:
     """Apply `wrapper` around the execution of each query on the alias, in this context only."""
     outer = _execute_wrappers.get()
-    with temporarily(_execute_wrappers, {**outer, alias: (*outer.get(alias, ()), wrapper)}):
+    there = outer.get(alias, ())
+    with temporarily(_execute_wrappers, {**outer, alias: (wrapper, *there) if outermost else (*there, wrapper)}):
         yield
 
 
+@contextmanager
+def outermost_wrapper(connection: Any, wrapper: Callable[..., Any]) -> Iterator[None]:
+    """Apply `wrapper` around all other wrappers of what the connection executes: vinyl's, here, or Django's own."""
+    if bridge.active():
+        with execute_wrapper(connection.alias, wrapper, outermost=True):
+            yield
+        return
+    connection.execute_wrappers.insert(0, wrapper)
+    try:
+        yield
+    finally:
+        connection.execute_wrappers.remove(wrapper)
+
+
 def execute_wrappers(alias: str) -> list[Any]:
-    """Return the wrappers that this context applies on the alias, the outermost first."""
-    return list(_execute_wrappers.get().get(alias, ()))
+    """Return the wrappers of this context on the alias, the outermost first, then those of the process."""
+    return [*_execute_wrappers.get().get(alias, ()), *process_wide.wrappers]

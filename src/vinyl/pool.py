@@ -15,6 +15,7 @@ member on. Names and units are psycopg_pool's: https://www.psycopg.org/psycopg3/
 """
 
 import asyncio
+import contextvars
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -55,6 +56,10 @@ def _holder(member: Member[Any]) -> str:
     return "a task that is gone" if task is None else whereabouts.of_task(task)
 
 
+# A task that waits, not kept alive by that, and since when.
+Wait = tuple["ref[asyncio.Task[Any]] | None", float]
+
+
 @dataclass(slots=True)
 class _Counters:
     requests_num: int = 0
@@ -87,8 +92,9 @@ class Pool(Generic[T]):
     _size: int = 0
     _idle: deque[Member[T]] = field(default_factory=deque)
     _lent: set[Member[T]] = field(default_factory=set)
-    # A waiter is woken with a member, or with None: the right to open one. A dict, since it is an ordered set.
-    _waiting: dict["asyncio.Future[Member[T] | None]", None] = field(default_factory=dict)
+    # A waiter is woken with a member, or with None: the right to open one. The longest wait is the first; with each are
+    # its task and when it has begun.
+    _waiting: dict["asyncio.Future[Member[T] | None]", Wait] = field(default_factory=dict)
     _counters: _Counters = field(default_factory=_Counters)
     _filler: "asyncio.Task[None] | None" = None
     _trimmer: asyncio.TimerHandle | None = None
@@ -156,6 +162,10 @@ class Pool(Generic[T]):
             self._counters.returns_bad += 1
         if self.closed or not reusable or now >= member.expires_at:
             self._drop(member)
+        elif self._waiting and not self._can_be_used(member):
+            # Who takes an idle member checks it; who waits is handed this one as it is.
+            self._counters.connections_lost += 1
+            self._drop(member)
         elif not self._wake(member):
             member.idle_since = now
             self._idle.append(member)
@@ -206,6 +216,9 @@ class Pool(Generic[T]):
                     f"{self.name} could not connect within {self.options.timeout:g} s (its `timeout`). Is the server "
                     "reachable?"
                 ) from error
+            if isinstance(error, Exception):
+                # A driver's error may name a host, but not the database.
+                error.add_note(f"{self.name} could not open a connection.")
             raise
         self._counters.connections_ms += (monotonic() - started) * 1000
         member = Member(value, expires_at=monotonic() + self.options.max_lifetime)
@@ -224,7 +237,8 @@ class Pool(Generic[T]):
         self._counters.requests_queued += 1
         started = monotonic()
         waiter: asyncio.Future[Member[T] | None] = self.loop.create_future()
-        self._waiting[waiter] = None
+        task = asyncio.current_task(self.loop)
+        self._waiting[waiter] = None if task is None else ref(task), started
         timer = self.loop.call_later(deadline - started, self._expire, waiter)
         try:
             return await waiter
@@ -245,18 +259,26 @@ class Pool(Generic[T]):
                     f"{self.name} had no connection free within {self.options.timeout:g} s (its `timeout`): all "
                     f"{self.options.max_size} are in use and {len(self._waiting)} callers wait. Raise `max_size`, make "
                     "transactions shorter, or do not open a second connection while one is held. In use:"
-                    f"{self._holders()}"
+                    f"{self.holders() or ' to be connected.'}"
                 )
             )
 
-    def _holders(self) -> str:
-        """Tell who has the members, those first that have had one for longest."""
+    def holders(self) -> str:
+        """Tell who has the members, a line of text for each, those first that have had one for longest."""
         now = monotonic()
-        lent = sorted(self._lent, key=lambda member: member.lent_at)
+        lent = self.lent()
         lines = [f"for {now - member.lent_at:.1f} s by {_holder(member)}" for member in lent[:NAMED_HOLDERS]]
         if len(lent) > NAMED_HOLDERS:
             lines.append(f"and {len(lent) - NAMED_HOLDERS} more")
-        return "".join(f"\n    {line}" for line in lines) or " to be connected."
+        return "".join(f"\n    {line}" for line in lines)
+
+    def lent(self) -> list[Member[T]]:
+        """Return the members that are lent, those first that have been for longest. Any thread may ask."""
+        return sorted(self._lent, key=lambda member: member.lent_at)
+
+    def waiting(self) -> list[tuple["asyncio.Task[Any] | None", float]]:
+        """Return the tasks that wait for a member, and since when, the longest wait first. Any thread may ask."""
+        return [(None if task is None else task(), since) for task, since in list(self._waiting.values())]
 
     def _wake(self, handed: Member[T] | None) -> bool:
         """Hand a member, or the right to open one, to who waits longest. Tell whether somebody took it."""
@@ -294,7 +316,10 @@ class Pool(Generic[T]):
         """Start opening members in the background until there are `min_size`."""
         is_filling = self._filler is not None and not self._filler.done()
         if self._size < self.options.min_size and not is_filling and not self.closed:
-            self._filler = self.loop.create_task(self._fill_up(), name=f"{self.name}: filling")
+            # In a context of its own: the deadline of who happens to be here is not that of these connections.
+            self._filler = self.loop.create_task(
+                self._fill_up(), name=f"{self.name}: filling", context=contextvars.Context()
+            )
 
     async def _fill_up(self) -> None:
         try:

@@ -16,20 +16,25 @@ from typing import Any
 
 from asgiref.sync import markcoroutinefunction
 from django.db.models import Prefetch, QuerySet
-from django.db.models import prefetch_related_objects as django_prefetch_related_objects
-from django.db.models.query import ModelIterable, RawQuerySet
+from django.db.models.query import RawQuerySet
 
-from vinyl import _compat, classes
+from vinyl import _compat, bulk_writes, classes, side_by_side
 from vinyl._install import OF_DELETING, muted
+from vinyl.arguments import CheckedArguments, require_instances
 from vinyl.classes import class_of
 from vinyl.content_types import have_at_hand
 from vinyl.dispatch import Block, always_awaited, dispatch, in_block
 from vinyl.errors import UnsupportedOperation
-from vinyl.loading import VinylModelIterable
+from vinyl.frozen import FrozenQuery, OpenQuery
+from vinyl.lanes import ask
+from vinyl.loading import django_iterable, vinyl_iterable
 from vinyl.mementos import remember
 from vinyl.methods import in_each_mode, own_methods
 from vinyl.mode import Mode, current
 from vinyl.models import saves_by_django
+from vinyl.plans import chosen
+from vinyl.prefetching import prefetch
+from vinyl.recording import Recorded
 from vinyl.results import Results, Stream
 
 # Django's default for iterator().
@@ -46,6 +51,29 @@ def _operation(name: str, block: Block = nullcontext) -> Any:
     return method
 
 
+def _planned(name: str) -> Any:
+    """Make the method that carries out Django's method of this name in the caller's mode, by a plan if there is one."""
+
+    @functools.wraps(getattr(QuerySet, name))
+    def method(self: "VinylQuerySet", *args: Any, **kwargs: Any) -> Any:
+        call = None if args else self._call(name, kwargs)
+        return ask(dispatch, call, self._by_django, getattr(super(VinylQuerySet, self), name), *args, **kwargs)
+
+    return method
+
+
+def _planned_and_awaited(name: str) -> Any:
+    """Make Django's method of the name with an `a` before it, as _planned()."""
+
+    @functools.wraps(getattr(QuerySet, f"a{name}"))
+    def method(self: "VinylQuerySet", *args: Any, **kwargs: Any) -> Any:
+        call = None if args else self._call(name, kwargs)
+        return ask(always_awaited, call, self._by_django, getattr(super(VinylQuerySet, self), name), *args, **kwargs)
+
+    # Django's AsyncPaginator asks.
+    return markcoroutinefunction(method)
+
+
 def _awaited(name: str, block: Block = nullcontext) -> Any:
     """Make Django's method of the name with an `a` before it, which is awaited in each mode."""
 
@@ -57,16 +85,37 @@ def _awaited(name: str, block: Block = nullcontext) -> Any:
     return markcoroutinefunction(method)
 
 
-class VinylQuerySet(Results, QuerySet[Any, Any]):
-    """See the module's docstring, and https://docs.djangoproject.com/en/stable/ref/models/querysets/."""
+def _bulk_create(name: str, carry_out: Any) -> Any:
+    """Make bulk_create(), which has plans where it is told no more than the instances."""
+
+    @functools.wraps(getattr(QuerySet, name))
+    def method(self: "VinylQuerySet", *args: Any, **kwargs: Any) -> Any:
+        by_django = super(VinylQuerySet, self).bulk_create
+        if len(args) != 1 or kwargs:
+            return carry_out(by_django, *args, **kwargs)
+        return carry_out(bulk_writes.create_now, self, *args, by_django, natively=bulk_writes.create)
+
+    return method
+
+
+class VinylQuerySet(Results, CheckedArguments, Recorded):
+    """Django's QuerySet, all of it; what queries is awaited in the async mode.
+
+    Subclass it for methods that only vinyl's queries shall have, and put `vinyl = BookQuerySet.as_manager()` on the
+    model. https://docs.djangoproject.com/en/stable/ref/models/querysets/
+    """
 
     # The class of Django's, or of the project's, that this one stands before.
     django_class: type[QuerySet[Any, Any]] = QuerySet
 
-    def __init__(self, model: Any = None, query: Any = None, using: str | None = None, hints: Any = None) -> None:
-        super().__init__(model, query, using, hints)
-        if self._iterable_class is ModelIterable:
-            self._iterable_class = VinylModelIterable
+    # Kept as Django's own, so that the queryset is Django's as soon as its class is.
+    @property
+    def _iterable_class(self) -> Any:
+        return vinyl_iterable(self._built("_iterable_class"))
+
+    @_iterable_class.setter
+    def _iterable_class(self, iterable_class: Any) -> None:
+        vars(self)["_iterable_class"] = django_iterable(iterable_class)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -79,14 +128,25 @@ class VinylQuerySet(Results, QuerySet[Any, Any]):
         """Return a VinylManager with the methods of this queryset class: `vinyl = BookQuerySet.as_manager()`."""
         return classes.manager_class.from_queryset(cls)()
 
+    def freeze(self) -> FrozenQuery:
+        """Return the query as a function: the shortest way to its results, again and again. See frozen.py."""
+        return FrozenQuery(self, ())
+
+    def start(self) -> Any:
+        """Begin to load now, and give the list of results when that is awaited; in the sync mode give it at once."""
+        return side_by_side.start(self)
+
+    def _with_params(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> OpenQuery:
+        return OpenQuery.begin(self, name, args, kwargs)
+
     # One object or value.
-    get = _operation("get")
-    first = _operation("first")
-    last = _operation("last")
+    get = _planned("get")
+    first = _planned("first")
+    last = _planned("last")
     earliest = _operation("earliest")
     latest = _operation("latest")
-    count = _operation("count")
-    exists = _operation("exists")
+    count = _planned("count")
+    exists = _planned("exists")
     contains = _operation("contains")
     aggregate = _operation("aggregate")
     in_bulk = _operation("in_bulk")
@@ -95,18 +155,18 @@ class VinylQuerySet(Results, QuerySet[Any, Any]):
     create = _operation("create", saves_by_django)
     get_or_create = _operation("get_or_create", saves_by_django)
     update_or_create = _operation("update_or_create", saves_by_django)
-    bulk_create = _operation("bulk_create")
+    bulk_create = _bulk_create("bulk_create", dispatch)
     bulk_update = _operation("bulk_update")
-    update = _operation("update")
+    update = _planned("update")
 
     # Django's names for asynchronous code.
-    aget = _awaited("get")
-    afirst = _awaited("first")
-    alast = _awaited("last")
+    aget = _planned_and_awaited("get")
+    afirst = _planned_and_awaited("first")
+    alast = _planned_and_awaited("last")
     aearliest = _awaited("earliest")
     alatest = _awaited("latest")
-    acount = _awaited("count")
-    aexists = _awaited("exists")
+    acount = _planned_and_awaited("count")
+    aexists = _planned_and_awaited("exists")
     acontains = _awaited("contains")
     aaggregate = _awaited("aggregate")
     ain_bulk = _awaited("in_bulk")
@@ -114,31 +174,59 @@ class VinylQuerySet(Results, QuerySet[Any, Any]):
     acreate = _awaited("create", saves_by_django)
     aget_or_create = _awaited("get_or_create", saves_by_django)
     aupdate_or_create = _awaited("update_or_create", saves_by_django)
-    abulk_create = _awaited("bulk_create")
+    abulk_create = markcoroutinefunction(_bulk_create("abulk_create", always_awaited))
     abulk_update = _awaited("bulk_update")
-    aupdate = _awaited("update")
+    aupdate = _planned_and_awaited("update")
+
+    async def _loaded(self) -> list[Any]:
+        if not self._is_loaded:
+            self._keep(await ask(dispatch, self._call("fetch"), self._by_django, super()._fetch_all))
+        return list(self._result_cache or ())
+
+    def _fetch_all(self) -> None:
+        self._require_loaded("This", "`await queryset`")
+        if not self._is_loaded:
+            self._keep(ask(dispatch, self._call("fetch"), self._by_django, super()._fetch_all))
+
+    def _keep(self, results: list[Any] | None) -> None:
+        # Django's way keeps them by itself.
+        if results is not None:
+            self._result_cache = results
+            self._prefetch_done = True
 
     def _prepare_for_bulk_create(self, objs: list[Any]) -> Any:
         for each in objs:
             remember(each)
-        return super()._prepare_for_bulk_create(objs)  # type: ignore[misc]
+        return super()._prepare_for_bulk_create(objs)
 
     def delete(self) -> Any:
         """Delete the rows and what depends on them, by the `on_delete` rules; give Django's pair of counts."""
-        return dispatch(self._delete)
+        return ask(dispatch, self._call_of_delete(), self._by_django, self._delete)
 
     def adelete(self) -> Any:
         """As delete(), awaited in each mode."""
-        return always_awaited(self._delete)
+        return ask(always_awaited, self._call_of_delete(), self._by_django, self._delete)
 
     delete.alters_data = adelete.alters_data = True  # type: ignore[attr-defined]
     delete.queryset_only = adelete.queryset_only = True  # type: ignore[attr-defined]
 
+    def _call_of_delete(self) -> Any:
+        return self._call("delete") if _deletes_as_django(self.django_class) else None
+
     def _delete(self) -> Any:
+        plain = as_django(self)
+        found = chosen.get()
+        if found is not None and found[0] is self.model and plain._db is None:
+            # The routers were asked already.
+            plain._db = found[1]
         with muted(OF_DELETING):
-            deleted = as_django(self).delete()
+            deleted = plain.delete()
         self._result_cache = None
         return deleted
+
+    def _prefetch_related_objects(self) -> None:
+        prefetch(self._result_cache or [], self._prefetch_related_lookups)
+        self._prefetch_done = True
 
     def prefetch_related(self, *lookups: Any) -> Any:
         """As Django's; the querysets of Prefetch objects give instances of vinyl classes too."""
@@ -158,7 +246,7 @@ class VinylQuerySet(Results, QuerySet[Any, Any]):
                 "Add select_related() or prefetch_related() to the query, or call vinyl.prefetch_related_objects() "
                 "with the instances that are there already."
             )
-        return self._chain()  # type: ignore[attr-defined]
+        return self._chain()
 
     # Streaming.
 
@@ -169,7 +257,7 @@ class VinylQuerySet(Results, QuerySet[Any, Any]):
 
     def aiterator(self, chunk_size: int = CHUNK_SIZE) -> Stream:
         """As iterator(), for `async for` in each mode."""
-        return Stream(super().iterator(chunk_size), chunk_size)
+        return Stream(super().iterator(chunk_size), chunk_size or CHUNK_SIZE)
 
     # Combining. Of slices Django makes a queryset by the model's base manager.
 
@@ -181,7 +269,8 @@ class VinylQuerySet(Results, QuerySet[Any, Any]):
 
     def __getitem__(self, k: Any) -> Any:
         """Give a slice as a queryset, and a result by its index: awaited in the async mode, `await queryset[3]`."""
-        queries = isinstance(k, int) or (isinstance(k, slice) and k.step is not None)
+        # As in Django, a step of 0 is none.
+        queries = isinstance(k, int) or (isinstance(k, slice) and bool(k.step))
         if queries and not self._is_loaded:
             return dispatch(super().__getitem__, k)
         return super().__getitem__(k)
@@ -259,25 +348,33 @@ def as_vinyl(queryset: Any) -> Any:
     if not isinstance(queryset, VinylQuerySet):
         queryset.__class__ = queryset_class(queryset.__class__)
         queryset.model = class_of(queryset.model)
-        if queryset._iterable_class is ModelIterable:
-            queryset._iterable_class = VinylModelIterable
         queryset._prefetch_related_lookups = tuple(_vinyl_lookups(queryset._prefetch_related_lookups))
     return queryset
 
 
+@cache
+def _deletes_as_django(django_class: Any) -> bool:
+    return django_class.delete is QuerySet.delete and django_class._raw_delete is QuerySet._raw_delete
+
+
 def as_django(queryset: VinylQuerySet) -> Any:
     """Return a copy that is Django's own, with instances of the Django model."""
-    plain: Any = queryset._chain()  # type: ignore[attr-defined]
+    plain: Any = queryset._chain()
     plain.__class__ = queryset.django_class
     plain.model = queryset.model._meta.model
-    if plain._iterable_class is VinylModelIterable:
-        plain._iterable_class = ModelIterable
     return plain
 
 
 def prefetch_related_objects(objects: Iterable[Any], *lookups: Any) -> Any:
     """Load relations of instances that are there already, as Django's function of that name; awaited in async mode."""
-    return dispatch(django_prefetch_related_objects, list(objects), *_vinyl_lookups(lookups))
+    if not isinstance(objects, Iterable):
+        raise TypeError(f"prefetch_related_objects() takes a list of instances, not {objects!r}.")
+    return dispatch(_prefetch, list(objects), _vinyl_lookups(lookups))
+
+
+def _prefetch(objects: list[Any], lookups: list[Any]) -> None:
+    require_instances(objects)
+    prefetch(objects, lookups)
 
 
 def _vinyl_lookups(lookups: tuple[Any, ...]) -> list[Any]:

@@ -103,9 +103,13 @@ class SingleGuard(Guard):
     def _can_answer(self, instance: Any) -> bool:
         raise NotImplementedError
 
+    def queryset(self, instance: Any) -> Any:
+        """Return a queryset of the related objects, without the relation's filter."""
+        return as_vinyl(self.descriptor.get_queryset(instance=instance)._chain())
+
     def get_prefetch_querysets(self, instances: list[Any], querysets: list[Any] | None = None) -> Any:
         if not querysets:
-            querysets = [as_vinyl(self.descriptor.get_queryset(instance=instances[0])._chain())]
+            querysets = [self.queryset(instances[0])]
         return self.descriptor.get_prefetch_querysets(instances, querysets)
 
 
@@ -214,6 +218,10 @@ class ManyGuard(Guard):
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         return self if instance is None else self.related_manager_cls(instance)
 
+    def default_queryset(self, instance: Any) -> Any:
+        """Return a queryset by the related model's default manager, without the relation's filter."""
+        return self.related_manager_cls(instance).default_queryset()
+
     @cached_property
     def related_manager_cls(self) -> type[Any]:
         return _related_manager_class(self.descriptor.related_manager_cls)
@@ -223,6 +231,10 @@ class RelatedManager:
     """Mixin before the related manager class that Django makes for a relation."""
 
     django_class: type[Any]
+
+    def __class_getitem__(cls, item: Any) -> type["RelatedManager"]:
+        """Take the model that type checkers are told, as Django's managers do."""
+        return cls
 
     def __call__(self, *, manager: str) -> Any:
         """Return the related manager by another manager of the related model, as in Django."""
@@ -234,11 +246,18 @@ class RelatedManager:
     def get_queryset(self) -> Any:
         return as_vinyl(super().get_queryset())  # type: ignore[misc]
 
+    def default_queryset(self) -> Any:
+        """Return the queryset of the related model's default manager, without the relation's filter."""
+        default: Any = super(self.django_class, self)
+        return as_vinyl(default.get_queryset()._chain())
+
+    def queryset_anew(self) -> Any:
+        """Return the queryset that there would be if nothing had been prefetched."""
+        return as_vinyl(self._apply_rel_filters(self.default_queryset()))  # type: ignore[attr-defined]
+
     def get_prefetch_querysets(self, instances: list[Any], querysets: list[Any] | None = None) -> Any:
         if not querysets:
-            # The queryset of the related model's default manager, without the relation's filter.
-            default: Any = super(self.django_class, self)
-            querysets = [as_vinyl(default.get_queryset()._chain())]
+            querysets = [self.default_queryset()]
         return super().get_prefetch_querysets(instances, querysets)  # type: ignore[misc]
 
 

@@ -7,11 +7,11 @@ This is what Django's QuerySet and RawQuerySet have in common. It must not know 
 """
 
 from collections import deque
-from collections.abc import AsyncIterator, Generator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Iterator
 from itertools import islice
 from typing import Any, Self
 
-from vinyl.dispatch import always_awaited, dispatch, require_async
+from vinyl.dispatch import always_awaited, at_once, dispatch, require_async
 from vinyl.errors import ImplicitQuery
 from vinyl.mode import Mode, current
 
@@ -35,11 +35,10 @@ class Results:
             await dispatch(self._fetch_all)
         return list(self._result_cache or ())
 
-    async def __aiter__(self) -> AsyncIterator[Any]:
+    def __aiter__(self) -> AsyncIterator[Any]:
         """Load the queryset, as `await` does, then iterate over its results."""
         require_async("async for … in queryset", "for … in queryset")
-        for result in await self._loaded():
-            yield result
+        return Chunks(self._loaded, is_one=True)
 
     @property
     def _is_loaded(self) -> bool:
@@ -55,7 +54,7 @@ class Results:
 
     def _fetch_all(self) -> None:
         self._require_loaded("This", "`await queryset`")
-        super()._fetch_all()  # type: ignore[misc]
+        at_once(super()._fetch_all)  # type: ignore[misc]
 
     def __iter__(self) -> Iterator[Any]:
         self._require_loaded("Iterating over a queryset", "`async for … in queryset` or `for … in await queryset`")
@@ -68,6 +67,30 @@ class Results:
     def __bool__(self) -> bool:
         self._require_loaded("The truth value of a queryset", "`await queryset.exists()`")
         return super().__bool__()  # type: ignore[misc, no-any-return]
+
+
+class Chunks:
+    """An asynchronous iterator over what `fetch()` gives, awaited again and again until it gives nothing, or once.
+
+    No asynchronous generator, which Python 3.11 does not close when who waits in it is dropped.
+    """
+
+    def __init__(self, fetch: Callable[[], Awaitable[Iterable[Any]]], *, is_one: bool = False) -> None:
+        self._fetch: Callable[[], Awaitable[Iterable[Any]]] | None = fetch
+        self._is_one = is_one
+        self._chunk: deque[Any] = deque()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Any:
+        if not self._chunk and self._fetch is not None:
+            self._chunk.extend(await self._fetch())
+            if self._is_one or not self._chunk:
+                self._fetch = None
+        if not self._chunk:
+            raise StopAsyncIteration
+        return self._chunk.popleft()
 
 
 class Stream:

@@ -14,26 +14,34 @@ import os
 import threading
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+from contextlib import ExitStack
 from dataclasses import replace
-from functools import partial
-from typing import Any, ParamSpec, TypeVar
+from functools import cached_property, partial
+from typing import Any, ParamSpec, TypeVar, cast
 
 import django.db
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
-from django.db.utils import load_backend
+from django.db.utils import DatabaseErrorWrapper, load_backend
 from django.utils.connection import BaseConnectionHandler
 
-from vinyl import bridge
-from vinyl.conf import pool_options
+from vinyl import bridge, process_wide, shared
+from vinyl.conf import deadline_of, pool_options, prepares_statements, watchdog_seconds
+from vinyl.deadlines import Deadline, TimeLimit, bounded, without_patience
+from vinyl.drivers import NativeDriver
 from vinyl.errors import BridgeError, ModeError
-from vinyl.pins import all_pinned, all_pins, pinned, turns
+from vinyl.originals import has_own_cursors
+from vinyl.pins import all_pinned, all_pins, pin_here, pinned, turns
 from vinyl.pool import Member, Pool
 from vinyl.turns import Turns
+from vinyl.watchdog import Watchdog
 from vinyl.wrappers import Scope, ScopedWrapper, Session, current_scope, wrapper_class_for
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+# Seconds to wait for an event loop in another thread to close its pools.
+CLOSE_TIMEOUT = 5.0
 
 
 class ConnectionSource:
@@ -50,8 +58,12 @@ class ConnectionSource:
         self.settings = settings
         self.wrapper_class = _wrapper_class(alias)
         driver = self.wrapper_class.driver
+        is_native = hasattr(driver, "execute") and not has_own_cursors(_django_class(alias), settings["OPTIONS"])
+        # The driver, if it may execute planned queries without the bridge, and without cursors.
+        self.native: NativeDriver | None = cast("NativeDriver", driver) if is_native else None
         self.queries_log: deque[Any] = deque(maxlen=9000)
         options = pool_options(alias, settings)
+        self.time_limit = TimeLimit(alias, deadline_of(alias))
         # A database in memory belongs to its connection: there is one, Django's own of this thread.
         self._in_memory = getattr(self._new_wrapper(source=None), "is_in_memory_db", bool)()
         if self._in_memory:
@@ -69,6 +81,19 @@ class ConnectionSource:
         self._loop = loop
         self._thread = threading.get_ident()
 
+    @cached_property
+    def errors(self) -> DatabaseErrorWrapper:
+        """A block that raises Django's errors for the driver's, where there is no wrapper."""
+        return DatabaseErrorWrapper(_Errors(self.wrapper_class.Database))  # type: ignore[attr-defined]
+
+    @cached_property
+    def unconnected(self) -> ScopedWrapper:
+        """A wrapper to be asked how values are converted, outside of the bridge: it has no connection.
+
+        `django.db.connections` would make one for each context in which it is asked, which is each task.
+        """
+        return self._new_wrapper(source=None)
+
     def wrapper(self) -> ScopedWrapper:
         """Return a wrapper for a scope; it has no connection yet."""
         return self._spare.pop() if self._spare else self._new_wrapper(source=self)
@@ -80,8 +105,9 @@ class ConnectionSource:
 
     def borrow(self) -> Member[Session]:
         """Inside the bridge: lend a session, waiting for one where that is needed."""
+        deadline = self.time_limit.begin(self._waiting)
         while True:
-            member = self.pool.take() or bridge.await_(self.pool.acquire())
+            member = self.pool.take() or self._wait(deadline)
             is_ready = False
             try:
                 is_ready = self.wrapper_class.driver.catch_up(member.value.connection)
@@ -90,6 +116,20 @@ class ConnectionSource:
                     self.pool.release(member, reusable=False)
             if is_ready:
                 return member
+
+    def _wait(self, deadline: Deadline | None) -> Member[Session]:
+        with ExitStack() as stack:
+            for wait in process_wide.waits:
+                stack.enter_context(wait(self.alias))
+            return bridge.await_(bounded(deadline, self.pool.acquire(), self._what_it_waits_for))
+
+    @property
+    def _waiting(self) -> str:
+        return f"a connection to the database {self.alias!r} was waited for"
+
+    def _what_it_waits_for(self) -> str:
+        holders = self.pool.holders()
+        return f"{self._waiting} (in use:{holders})" if holders else self._waiting
 
     def give_back(self, member: Member[Session], *, reusable: bool) -> None:
         if self.inherited:
@@ -101,6 +141,7 @@ class ConnectionSource:
     def renew(self) -> None:
         """Forget what was made by the settings as they were. What is in use goes on as it is."""
         self._spare.clear()
+        vars(self).pop("unconnected", None)
         self.pool.drop_idle()
 
     def in_thread(self, callback: Callable[[], None]) -> None:
@@ -111,7 +152,9 @@ class ConnectionSource:
             self._loop.call_soon_threadsafe(callback)
 
     async def _open(self) -> Session:
-        return await bridge.spawn(_in_scope, self._connect, (), {})
+        # Nobody has the connection yet, so no statement on it is worth waiting for.
+        with without_patience():
+            return await bridge.spawn(_in_scope, self._connect, (), {})
 
     def _connect(self) -> Session:
         """Connect as Django does, by a wrapper of its own, which is the scope's for receivers of connection_created."""
@@ -119,23 +162,55 @@ class ConnectionSource:
         scope = current_scope()
         assert scope is not None
         scope.wrappers[self.alias] = wrapper
-        if self._in_memory:
-            wrapper.shared = plain(self.alias)  # type: ignore[attr-defined]
+        if self._in_memory and not _is_another_threads(django_wrapper := plain(self.alias)):
+            wrapper.shared = django_wrapper  # type: ignore[attr-defined]
         known = {*vars(wrapper), *vars(ScopedWrapper)}
         wrapper.ensure_connection()
         attributes = {name: value for name, value in vars(wrapper).items() if name not in known}
         connection, wrapper.connection = wrapper.connection, None
+        if self.native is not None:
+            connection.prepares = prepares_statements(self.alias, self.settings)
         return Session(connection, attributes)
 
     def _new_wrapper(self, source: "ConnectionSource | None") -> ScopedWrapper:
         wrapper: Any = self.wrapper_class(self.settings, self.alias)  # type: ignore[call-arg]
         wrapper.source = source
         wrapper.queries_log = self.queries_log
+        wrapper.time_limit = self.time_limit
         return wrapper  # type: ignore[no-any-return]
 
 
+def _is_another_threads(wrapper: Any) -> bool:
+    """Tell whether a database in memory is that of Django's test runner, which keeps it open in its own thread.
+
+    A connection of Django's own would be left behind in this one, since Django closes none of a database in memory.
+    """
+    return wrapper.connection is None and str(wrapper.settings_dict["NAME"]).startswith("file:memorydb_")
+
+
+class _Errors:
+    """What DatabaseErrorWrapper needs of a wrapper."""
+
+    errors_occurred = False
+
+    def __init__(self, database: Any) -> None:
+        self.Database = database
+
+
 def _wrapper_class(alias: str) -> type[ScopedWrapper]:
-    return wrapper_class_for(load_backend(django.db.connections.settings[alias]["ENGINE"]).DatabaseWrapper)
+    return wrapper_class_for(_django_class(alias))
+
+
+def _django_class(alias: str) -> Any:
+    return load_backend(django.db.connections.settings[alias]["ENGINE"]).DatabaseWrapper
+
+
+def check_alias(alias: object) -> None:
+    """Raise Django's error unless there is a database of this alias, or TypeError for what can be none."""
+    if not isinstance(alias, str):
+        raise TypeError(f"The alias of a database is a string, one of DATABASES, not {alias!r}.")
+    if alias not in django.db.connections.settings:
+        raise django.db.connections.exception_class(f"The connection '{alias}' doesn't exist.")
 
 
 class _Sources:
@@ -147,11 +222,9 @@ class _Sources:
         self._lifetime: AsyncGenerator[None, None] | None = None
 
     def get(self, alias: str) -> ConnectionSource:
-        source = self.by_alias.get(alias)
+        source = self.by_alias.get(alias) if isinstance(alias, str) else None
         if source is None:
-            if alias not in django.db.connections.settings:
-                # Django's error for it.
-                raise django.db.connections.exception_class(f"The connection '{alias}' doesn't exist.")
+            check_alias(alias)
             source = self.by_alias[alias] = ConnectionSource(alias, self._loop)
         return source
 
@@ -183,6 +256,11 @@ def _sources(loop: asyncio.AbstractEventLoop) -> _Sources:
         for other in [other for other in _loops if other.is_closed()]:
             _loops.pop(other).close()
         sources = _loops[loop] = _Sources(loop)
+        for begin in process_wide.beginnings:
+            begin()
+        seconds = watchdog_seconds()
+        if seconds is not None:
+            Watchdog(loop, seconds, _in_scope.__code__).start()
     return sources
 
 
@@ -193,19 +271,65 @@ def _after_fork() -> None:
         for source in sources.by_alias.values():
             source.inherited = True
     _loops.clear()
+    shared.forget()
 
 
 os.register_at_fork(after_in_child=_after_fork)
 
 
+def running_loop() -> asyncio.AbstractEventLoop:
+    """Return asyncio's event loop, which the caller runs in; raise ModeError where there is none."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError as error:
+        raise ModeError(
+            "vinyl was used in the async mode where no event loop of asyncio runs; those of other libraries, such as "
+            "trio, do not serve. Run the coroutine by asyncio.run(), or use the sync mode: vinyl.set_async(False) or "
+            "vinyl.sync_mode()."
+        ) from error
+
+
 def source(alias: str) -> ConnectionSource:
     """Return the running loop's source of the alias's connections."""
-    return _sources(asyncio.get_running_loop()).get(alias)
+    return _sources(running_loop()).get(alias)
+
+
+async def source_here(alias: str) -> ConnectionSource:
+    """Return the running loop's source of the alias's connections, whose pool is closed with the loop."""
+    sources = _sources(running_loop())
+    await sources.tie_to_loop()
+    return sources.get(alias)
+
+
+def loops() -> list[asyncio.AbstractEventLoop]:
+    """Return the event loops that have used a database. Any thread may ask."""
+    return list(_loops)
+
+
+def sources_of(loop: asyncio.AbstractEventLoop) -> list[ConnectionSource]:
+    """Return the loop's sources of connections that were asked for so far. Any thread may ask."""
+    sources = _loops.get(loop)
+    return [] if sources is None else list(sources.by_alias.values())
 
 
 def close_sources(loop: asyncio.AbstractEventLoop) -> None:
     """Close all pools of the loop."""
     _sources(loop).close()
+
+
+def close_all_sources() -> None:
+    """Close all pools of the process, from any thread: those of an event loop that runs in another one are waited for.
+
+    Connections in use are closed as they are given back.
+    """
+    for loop, sources in list(_loops.items()):
+        if not loop.is_running() or loop is asyncio._get_running_loop():
+            sources.close()
+            continue
+        closed = threading.Event()
+        loop.call_soon_threadsafe(sources.close)
+        loop.call_soon_threadsafe(closed.set)
+        closed.wait(CLOSE_TIMEOUT)
 
 
 def _settings_changed(*, setting: str, **kwargs: Any) -> None:
@@ -216,6 +340,9 @@ def _settings_changed(*, setting: str, **kwargs: Any) -> None:
     for sources in list(_loops.values()):
         for source in sources.by_alias.values():
             source.renew()
+    for each in shared.by_alias.values():
+        for cached in ("timezone", "timezone_name"):
+            vars(each.wrapper).pop(cached, None)
     scope = current_scope()
     if scope is not None:
         for wrapper in {*scope.wrappers.values(), *all_pinned()}:
@@ -232,17 +359,17 @@ async def run(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
     returns what `fn` returns and raises what it raises. Code in `fn` that blocks otherwise (time.sleep(), reading from
     a socket) blocks the event loop: it is not run in a thread.
     """
-    await _sources(asyncio.get_running_loop()).tie_to_loop()
-    if shared := turns():
-        return await _in_turn(shared, partial(bridge.spawn, _in_scope, fn, args, kwargs))
+    await _sources(running_loop()).tie_to_loop()
+    if taken := turns():
+        return await _in_turn(taken, partial(bridge.spawn, _in_scope, fn, args, kwargs))
     return await bridge.spawn(_in_scope, fn, args, kwargs)
 
 
-async def _in_turn(shared: list[Turns], operation: Callable[[], Coroutine[Any, Any, T]]) -> T:
+async def _in_turn(turns: list[Turns], operation: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Carry out an operation when it is this task's turn on the connections that it shares with others."""
     taken = []
     try:
-        for each in shared:
+        for each in turns:
             await each.take()
             taken.append(each)
         return await operation()
@@ -266,7 +393,7 @@ async def _taken_up(rest: Callable[[], Coroutine[Any, Any, Any]], pins_at_begin:
             "The call was made outside of the transaction or hold in which it is awaited, or the other way round. Call "
             "and await it in one place."
         )
-    await _sources(asyncio.get_running_loop()).tie_to_loop()
+    await _sources(running_loop()).tie_to_loop()
     return await _in_turn(turns(), rest)
 
 
@@ -279,9 +406,10 @@ class _Pause:
 
 def _pause(wrapper: ScopedWrapper) -> None:
     bridge.await_(_Pause())
-    if wrapper.source is None:
+    if isinstance(wrapper, ScopedWrapper) and wrapper.source is None:
         # It was made without a loop, and is taken up in one.
-        wrapper.source = _sources_here().get(wrapper.alias)
+        wrapper.source = source = _sources_here().get(wrapper.alias)
+        wrapper.time_limit = source.time_limit
 
 
 def _in_scope(
@@ -296,20 +424,27 @@ def _in_scope(
     try:
         result = fn(*args, **kwargs)
     except BaseException:
-        scope.end(failed=True)
+        scope.end(failed=True, dropped=inside.abandoned)
         raise
     scope.end(failed=False)
     return result
 
 
-def scoped(alias: str) -> ScopedWrapper:
+def scoped(alias: str) -> Any:
     """Inside the bridge: return the wrapper of this scope for the alias."""
     inside, scope = bridge.current(), current_scope()
     if inside is None or scope is None:
         raise _no_scope()
-    wrapper = pinned(alias, inside.task) or scope.wrappers.get(alias)
+    wrapper: Any = pinned(alias, inside.task) or scope.wrappers.get(alias)
     if wrapper is None:
-        if inside.loop is None and scope.before_first_use is not None:
+        if shared.by_alias and alias in shared.by_alias:
+            wrapper = view = shared.by_alias[alias].view()
+            scope.wrappers[alias] = view
+            if scope.before_first_use is None:
+                # Before anybody looks whether it is in a block.
+                view.take_turn()
+        elif inside.loop is None and scope.before_first_use is not None:
+            check_alias(alias)
             wrapper = _wrapper_class(alias)(django.db.connections.settings[alias], alias)  # type: ignore[call-arg]
         else:
             wrapper = _sources_here().get(alias).wrapper()
@@ -332,8 +467,18 @@ def _no_scope() -> BridgeError:
     )
 
 
+def turns_of_block(alias: str) -> Turns | None:
+    """In a coroutine: return the turns of which a block on the alias is to keep one until it ends, if tasks share."""
+    pin = pin_here(alias)
+    if pin is not None:
+        return pin.turns
+    return shared.by_alias[alias].turns() if alias in shared.by_alias else None
+
+
 def is_used(alias: str) -> bool:
     """Inside the bridge: tell whether connections of the alias were asked for before, in this event loop."""
+    if alias in shared.by_alias:
+        return True
     inside = bridge.current()
     return inside is not None and inside.loop is not None and alias in _sources(inside.loop).by_alias
 

@@ -8,6 +8,7 @@ In the sync mode the same calls go to Django's ordinary connection of the thread
 The faces keep no state; placeholders and values are those of the database's driver (PEP 249).
 """
 
+import inspect
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
@@ -15,10 +16,11 @@ from typing import Any
 import django.db
 from django.db import DEFAULT_DB_ALIAS
 
-from vinyl import bridge, mode, pins, scopes
+from vinyl import bridge, mode, pins, scopes, shared
+from vinyl.blocks import KeepsTurn
 from vinyl.dispatch import BothWays, dispatch, require_async
 from vinyl.errors import ModeError
-from vinyl.wrappers import ScopedWrapper
+from vinyl.results import Chunks
 
 Row = tuple[Any, ...]
 
@@ -64,6 +66,11 @@ class Connection:
 
         A plain `with` in both modes. The wrapper is a synchronous function, called where the query is executed.
         """
+        if not callable(wrapper) or inspect.iscoroutinefunction(wrapper):
+            raise TypeError(
+                "execute_wrapper() takes a synchronous function, called as wrapper(execute, sql, params, many, "
+                f"context), not {wrapper!r}."
+            )
         if mode.current() is mode.Mode.ASYNC:
             return pins.execute_wrapper(self.alias, wrapper)
         return django.db.connections[self.alias].execute_wrapper(wrapper)
@@ -72,6 +79,8 @@ class Connection:
     def queries(self) -> list[dict[str, str]]:
         """The queries logged so far, as Django's `connection.queries`: by all tasks of this loop, if DEBUG is True."""
         if mode.current() is mode.Mode.ASYNC:
+            if self.alias in shared.by_alias:
+                return list(shared.by_alias[self.alias].wrapper.queries_log)
             return list(scopes.source(self.alias).queries_log)
         return django.db.connections[self.alias].queries
 
@@ -84,38 +93,28 @@ class Connections:
     """The connections of all aliases: `connections[alias]`, as in Django."""
 
     def __getitem__(self, alias: str) -> Connection:
-        if alias not in django.db.connections.settings:
-            raise django.db.connections.exception_class(f"The connection '{alias}' doesn't exist.")
+        scopes.check_alias(alias)
         return Connection(alias)
 
     def __iter__(self) -> Iterator[str]:
         return iter(django.db.connections)
 
 
-class HoldBlock(BothWays):
+class HoldBlock(KeepsTurn[None]):
     """See Connection.hold()."""
 
-    def __init__(self, alias: str) -> None:
-        self._alias = alias
-        self._entered = pins.Entered(alias)
-
     def _enter(self) -> None:
-        wrapper = django.db.connections[self._alias]
-        if isinstance(wrapper, ScopedWrapper):
-            wrapper.hold()
+        if bridge.active():
+            django.db.connections[self._using].hold()  # type: ignore[attr-defined]
             self._entered.push()
 
     def _exit(self, *exc_info: Any) -> None:
         self._entered.pop()
-        wrapper = django.db.connections[self._alias]
-        if isinstance(wrapper, ScopedWrapper):
-            wrapper.release()
-
-    def _drop(self) -> None:
-        pins.abandon(self._alias)
+        if bridge.active():
+            django.db.connections[self._using].release()  # type: ignore[attr-defined]
 
 
-class CursorBlock(BothWays):
+class CursorBlock(BothWays["Cursor"]):
     """See Connection.cursor()."""
 
     def __init__(self, alias: str) -> None:
@@ -178,11 +177,9 @@ class Cursor:
             raise ModeError("A cursor cannot be iterated with `for` in the async mode. Use `async for row in cursor`.")
         return iter(self._cursor)
 
-    async def __aiter__(self) -> AsyncIterator[Row]:
+    def __aiter__(self) -> AsyncIterator[Row]:
         require_async("async for row in cursor", "for row in cursor")
-        while rows := await self.fetchmany(100):
-            for row in rows:
-                yield row
+        return Chunks(lambda: self.fetchmany(100))
 
 
 connections = Connections()

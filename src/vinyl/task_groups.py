@@ -6,6 +6,7 @@ savepoints nest. Starting, settling and cancelling the members is asyncio's Task
 
 import asyncio
 import contextvars
+import inspect
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
@@ -33,8 +34,8 @@ class TransactionGroup(asyncio.TaskGroup):
                 "block, by the task that has entered that."
             )
         if pin.turns is None:
-            timeout = source(self._alias).pool.options.timeout
-            pin.turns = Turns(f"The transaction on the database {self._alias!r}", timeout)
+            connections = source(self._alias)
+            pin.turns = Turns(connections.pool.options.timeout, connections.time_limit)
         elif pin.turns.is_mine:
             raise OwnershipError(
                 "task_group() was entered in a block of a task that shares its transaction with others: they wait "
@@ -48,6 +49,8 @@ class TransactionGroup(asyncio.TaskGroup):
         self, coro: Coroutine[Any, Any, T], *, name: str | None = None, context: contextvars.Context | None = None
     ) -> "asyncio.Task[T]":
         """Start a task that shares the transaction. Parameters and errors are asyncio's."""
+        if not inspect.isawaitable(coro):
+            raise TypeError(f"create_task() of a task_group() takes a coroutine, not {coro!r}.")
         member = self._member(coro)
         try:
             return super().create_task(member, name=name, context=context)

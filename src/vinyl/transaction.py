@@ -9,65 +9,37 @@ Django's own code begins, nests, commits and rolls back; here is only how it is 
 connection to the task (see pins.py). https://docs.djangoproject.com/en/stable/topics/db/transactions/
 """
 
-import asyncio
 import functools
 import inspect
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Coroutine
+from contextlib import nullcontext
+from typing import Any, TypeVar, overload
 
 import django.db
 from django.db import DEFAULT_DB_ALIAS, transaction
 
-from vinyl import mode, pins
-from vinyl.dispatch import BothWays, dispatch
+from vinyl import deadlines, mode, pins
+from vinyl.blocks import KeepsTurn
+from vinyl.deadline_blocks import watching
+from vinyl.dispatch import dispatch
 from vinyl.errors import ModeError
 from vinyl.retries import Attempt, attempts, pause, wait
+from vinyl.scopes import check_alias
+from vinyl.shared import SharedWrapper
 from vinyl.task_groups import TransactionGroup
-from vinyl.turns import Turns
 
 TransactionManagementError = transaction.TransactionManagementError
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
-class Atomic(BothWays):
+class Atomic(KeepsTurn["Transaction"]):
     """See atomic(). One object can be entered again, by any task, as Django's."""
 
     def __init__(self, using: str | None, savepoint: bool, durable: bool, retries: int = 0) -> None:
-        self._using = using or DEFAULT_DB_ALIAS
+        super().__init__(using or DEFAULT_DB_ALIAS)
         self._options = (using, savepoint, durable)
         self._django = transaction.Atomic(*self._options)
-        self._entered = pins.Entered(self._using)
         self._retries = retries
-        # By task, the turns that it has taken for blocks within a transaction that is shared.
-        self._turns: dict[Any, list[Turns]] = {}
-
-    async def __aenter__(self) -> "Transaction":
-        pin = pins.pin_here(self._using)
-        if pin is None or pin.turns is None:
-            return await super().__aenter__()  # type: ignore[no-any-return]
-        # Savepoints nest, so the connection is this task's alone until its block ends.
-        await pin.turns.take()
-        try:
-            entered: Transaction = await super().__aenter__()
-        except BaseException:
-            pin.turns.give()
-            raise
-        self._turns.setdefault(asyncio.current_task(), []).append(pin.turns)
-        return entered
-
-    async def __aexit__(self, *exc_info: Any) -> Any:
-        try:
-            return await super().__aexit__(*exc_info)
-        finally:
-            if self._turns:
-                self._give_turn(asyncio.current_task())
-
-    def _give_turn(self, task: Any) -> None:
-        # The outermost block has taken none: it was not shared yet.
-        taken = self._turns.pop(task, [])
-        if taken:
-            taken.pop().give()
-        if taken:
-            self._turns[task] = taken
 
     def _enter(self) -> "Transaction":
         if self._retries:
@@ -75,22 +47,58 @@ class Atomic(BothWays):
                 "transaction.atomic(retries=…) was entered as a block, which cannot be run again. Decorate a function "
                 "with it."
             )
-        self._django.__enter__()
+        wrapper = _connection(self._using)
+        if isinstance(wrapper, SharedWrapper):
+            # It is in a transaction already, by which others are pinned.
+            wrapper.hold()
+        try:
+            self._django.__enter__()
+        except BaseException:
+            if isinstance(wrapper, SharedWrapper):
+                wrapper.release()
+            raise
         self._entered.push()
         return Transaction(self._using)
 
     def _exit(self, *exc_info: Any) -> None:
         self._entered.pop()
-        self._django.__exit__(*exc_info)
+        wrapper = _connection(self._using)
+        try:
+            self._end_in_time(*exc_info)
+        finally:
+            if isinstance(wrapper, SharedWrapper):
+                wrapper.release()
 
-    def _drop(self) -> None:
-        pins.abandon(self._using)
+    def _end_in_time(self, *exc_info: Any) -> None:
+        deadline = deadlines.current()
+        if exc_info[0] is None and deadline is not None and deadline.remaining <= 0:
+            error = deadline.exceeded(f"a transaction was open on the database {self._using!r}")
+            self._end(type(error), error, None)
+            raise error
+        self._end(*exc_info)
+
+    def _end(self, *exc_info: Any) -> None:
+        with (
+            nullcontext() if exc_info[0] is None else deadlines.with_grace(),
+            watching(_connection(self._using), f"a transaction was ended on the database {self._using!r}"),
+        ):
+            self._django.__exit__(*exc_info)
 
     def _name(self) -> str:
         return "transaction.atomic()"
 
-    def __call__(self, function: Callable[..., Any]) -> Any:
+    def __call__(self, function: _Function) -> _Function:
         """Decorate a function, or a coroutine function, whose calls then run in the block."""
+        return self._decorated(function)  # type: ignore[no-any-return]
+
+    def _decorated(self, function: Callable[..., Any]) -> Any:
+        if not callable(function):
+            raise TypeError(f"transaction.atomic() decorates a function or a coroutine function, not {function!r}.")
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            raise TypeError(
+                f"transaction.atomic() cannot decorate the generator function {function!r}: its body runs after the "
+                "call, which the block would be for, has ended. Open the block in the body."
+            )
         if isinstance(function, mode.portable):
             return mode.portable(self(function.function))
         if self._retries:
@@ -183,6 +191,10 @@ class Transaction:
         return TransactionGroup(self._using)
 
 
+@overload
+def atomic(using: _Function, savepoint: bool = True, durable: bool = False, *, retries: int = 0) -> _Function: ...
+@overload
+def atomic(using: str | None = None, savepoint: bool = True, durable: bool = False, *, retries: int = 0) -> Atomic: ...
 def atomic(using: Any = None, savepoint: bool = True, durable: bool = False, *, retries: int = 0) -> Any:
     """Return a block, or decorate a function, whose queries are committed together or not at all.
 
@@ -203,7 +215,7 @@ def atomic(using: Any = None, savepoint: bool = True, durable: bool = False, *, 
     return Atomic(using, savepoint, durable, retries)
 
 
-def on_commit(func: Callable[[], Any], using: str | None = None, robust: bool = False) -> Any:
+def on_commit(func: Callable[[], Any], using: str | None = None, robust: bool = False) -> Coroutine[Any, Any, None]:
     """Register `func`, a function or a coroutine function, to be called after the transaction was committed.
 
     Outside of a transaction it is called at once, hence this is awaited in the async mode. The callbacks are awaited by
@@ -214,22 +226,24 @@ def on_commit(func: Callable[[], Any], using: str | None = None, robust: bool = 
     callback = (
         functools.wraps(func)(lambda: mode.finish(func())) if hasattr(func, "__name__") else lambda: mode.finish(func())
     )
-    return dispatch(lambda: transaction.on_commit(callback, using=using, robust=robust))
+    return dispatch(  # type: ignore[no-any-return]
+        lambda: transaction.on_commit(callback, using=using, robust=robust)
+    )
 
 
-def savepoint(using: str | None = None) -> Any:
+def savepoint(using: str | None = None) -> Coroutine[Any, Any, str | None]:
     """Create a savepoint in the current transaction and give its id. Does nothing where there is no transaction."""
-    return dispatch(lambda: _connection(using).savepoint())
+    return dispatch(lambda: _connection(using).savepoint())  # type: ignore[no-any-return]
 
 
-def savepoint_commit(sid: str, using: str | None = None) -> Any:
+def savepoint_commit(sid: str, using: str | None = None) -> Coroutine[Any, Any, None]:
     """Release a savepoint."""
-    return dispatch(lambda: _connection(using).savepoint_commit(sid))
+    return dispatch(lambda: _connection(using).savepoint_commit(sid))  # type: ignore[no-any-return]
 
 
-def savepoint_rollback(sid: str, using: str | None = None) -> Any:
+def savepoint_rollback(sid: str, using: str | None = None) -> Coroutine[Any, Any, None]:
     """Roll back to a savepoint."""
-    return dispatch(lambda: _connection(using).savepoint_rollback(sid))
+    return dispatch(lambda: _connection(using).savepoint_rollback(sid))  # type: ignore[no-any-return]
 
 
 def get_rollback(using: str | None = None) -> bool:
@@ -243,7 +257,7 @@ def set_rollback(rollback: bool, using: str | None = None) -> None:
 
 
 def _connection(using: str | None) -> Any:
-    return django.db.connections[using or DEFAULT_DB_ALIAS]
+    return django.db.connections[DEFAULT_DB_ALIAS if using is None else using]
 
 
 def _is_in_block(using: str) -> bool:
@@ -253,9 +267,9 @@ def _is_in_block(using: str) -> bool:
 
 def _wrapper_here(using: str | None) -> Any:
     """Return the wrapper that this context would go on with, outside of the bridge too; None if it has none yet."""
-    if mode.current() is not mode.Mode.ASYNC:
-        return _connection(using)
-    return pins.pinned_here(using or DEFAULT_DB_ALIAS)
+    alias = DEFAULT_DB_ALIAS if using is None else using
+    check_alias(alias)
+    return pins.pinned_here(alias) if mode.current() is mode.Mode.ASYNC else _connection(alias)
 
 
 def _current(using: str | None) -> Any:

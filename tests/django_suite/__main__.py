@@ -1,10 +1,13 @@
-"""Run Django's own tests on vinyl: `python -m tests.django_suite [--engine NAME] [--compare] [LABELS]`.
+"""Run Django's own tests on vinyl: `python -m tests.django_suite [--engine NAME] [--compare|--plans|--site] [LABELS]`.
 
 The tests are those of the Django that is installed, unmodified: of the packages in `packages.py`, or of the labels that
 are given, such as `queries` or `basic.tests.ModelTest`.
 
     as it is     each test runs in vinyl's bridge, with all its database work on vinyl's asynchronous connections. What
                  fails is run again without vinyl, and is a failure if it passes there; see `judging.py`.
+    --plans      as --compare, asynchronously, of querysets that are built anew by the same calls, again and again, so
+                 that their plans are learned, verified (VERIFY_PLANS) and used; see `replaying.py`.
+    --site       as it is, of the packages that make requests, which vinyl's ASGI handler answers; see `sites.py`.
     --compare    each queryset that a test evaluates is evaluated by vinyl as well, in the bridge asynchronously and
                  without it synchronously, and the results are compared; see `comparing.py`.
 
@@ -24,8 +27,9 @@ import psycopg
 from tests.__main__ import IN_CI, Outcome, run_as_program, summarize
 from tests.django_suite import sources
 from tests.django_suite.children import Job, Records, run
+from tests.django_suite.differences import DIFFERENCES, PLANS, SITES
 from tests.django_suite.judging import judge, judge_comparisons, labels_of
-from tests.django_suite.packages import PACKAGES, WITHOUT_QUERYSETS
+from tests.django_suite.packages import OF_SITES, PACKAGES, WITHOUT_QUERYSETS
 from tests.django_suite.records import Record
 from tests.servers import ENGINES, Server, Unavailable
 
@@ -41,6 +45,8 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("--engine", action="append", choices=ENGINES, help="test this engine only; may be repeated")
     parser.add_argument("--compare", action="store_true", help="compare the results of querysets")
+    parser.add_argument("--plans", action="store_true", help="compare the results of planned queries")
+    parser.add_argument("--site", action="store_true", help="answer requests by vinyl's ASGI handler")
     parser.add_argument("labels", nargs="*", help="packages or tests; if none is given, the packages of packages.py")
     options = parser.parse_args(arguments)
     try:
@@ -58,7 +64,8 @@ def main(arguments: list[str]) -> int:
             except Unavailable as error:
                 missing[engine] = error
         print(f"Python {platform.python_version()}, Django {metadata.version('Django')} and its own tests", flush=True)
-        outcomes = (compared if options.compare else bridged)(servers, options.labels)
+        carry_out = served if options.site else planned if options.plans else compared if options.compare else bridged
+        outcomes = carry_out(servers, options.labels)
     for outcome in outcomes.values():
         outcome.seconds = time.monotonic() - started
     summarize(outcomes, missing)
@@ -66,9 +73,16 @@ def main(arguments: list[str]) -> int:
     return 1 if is_missed or any(outcome.failed or outcome.problems for outcome in outcomes.values()) else 0
 
 
-def bridged(servers: dict[str, Server], labels: list[str]) -> dict[str, Outcome]:
+def served(servers: dict[str, Server], labels: list[str]) -> dict[str, Outcome]:
+    """Run the tests of sites with vinyl's handler, those that fail without vinyl as well, and judge them."""
+    return bridged(servers, labels or OF_SITES, "site", SITES)
+
+
+def bridged(
+    servers: dict[str, Server], labels: list[str], way: str = "bridge", differences: dict[str, str] = DIFFERENCES
+) -> dict[str, Outcome]:
     """Run the tests through the bridge, those that fail without vinyl as well, and judge them."""
-    records = run(jobs(servers, "bridge", labels))
+    records = run(jobs(servers, way, labels))
     again = [
         Job(engine, servers[engine], "plain", labels_of(record.failed))
         for (engine, _), record in records.items()
@@ -77,9 +91,9 @@ def bridged(servers: dict[str, Server], labels: list[str]) -> dict[str, Outcome]
     plain: Records = run(again)
     outcomes = {}
     for engine, server in servers.items():
-        record = records[engine, "bridge"]
+        record = records[engine, way]
         print(f"\n{engine} {server.version}: {proof(record)}")
-        outcomes[engine] = judge(record, plain.get((engine, "plain"), Record()))
+        outcomes[engine] = judge(record, plain.get((engine, "plain"), Record()), differences)
     return outcomes
 
 
@@ -89,7 +103,19 @@ def compared(servers: dict[str, Server], labels: list[str]) -> dict[str, Outcome
     outcomes = {}
     for engine, server in servers.items():
         print(f"\n{engine} {server.version}:")
-        outcomes[engine] = judge_comparisons(records[engine, "async"], records[engine, "sync"])
+        outcomes[engine] = judge_comparisons({way: records[engine, way] for way in ("async", "sync")})
+    return outcomes
+
+
+def planned(servers: dict[str, Server], labels: list[str]) -> dict[str, Outcome]:
+    """Have planned queries compared, and judge the differences."""
+    records = run(jobs(servers, "plans", labels))
+    outcomes = {}
+    for engine, server in servers.items():
+        record = records[engine, "plans"]
+        counts = f"{record.counts['replayed']:,} querysets repeated, {record.counts['planned']:,} by plans"
+        print(f"\n{engine} {server.version}: {counts}")
+        outcomes[engine] = judge_comparisons({"plans": record}, PLANS)
     return outcomes
 
 
@@ -105,7 +131,7 @@ def jobs(servers: dict[str, Server], way: str, labels: list[str]) -> list[Job]:
 
 def packages(server: Server, way: str) -> list[str]:
     """Return the packages to run in a way on a server, as far as it has what they need."""
-    left_out = set(WITHOUT_QUERYSETS) if way in ("async", "sync") else set()
+    left_out = set(WITHOUT_QUERYSETS) if way in ("async", "sync", "plans") else set()
     if server.url.startswith("postgresql"):
         with psycopg.connect(server.url) as connection:
             offered = {name for (name,) in connection.execute("SELECT name FROM pg_available_extensions")}

@@ -6,6 +6,8 @@ It runs Django's own `runtests.py` of the folder, as a script and unmodified. WA
     plain       without vinyl, which is not even imported
     async       as bridge, and querysets are evaluated by vinyl as well and compared
     sync        as plain, and the same
+    site        as bridge, and requests are answered by vinyl's handler; see `sites.py`
+    plans       as async, and the calls that built a queryset are repeated, by plans
 """
 
 import asyncio
@@ -23,30 +25,38 @@ def main(way: str, folder: str, *labels: str) -> Any:
     sys.argv = ["runtests.py", "--parallel=1", "--noinput", "--timing", *labels]
     script = str(Path(folder, "runtests.py"))
     counting.count_statements()
-    if way in ("async", "sync"):
+    if way in ("async", "sync", "plans"):
         recorder.Runner.result_class = recorder.ComparingResult
-    if way in ("bridge", "async"):
-        code = asyncio.run(in_bridge(script, compare=way == "async"))
-    else:
-        code = suite(script, compare=way == "sync")
+    in_loop = way in ("bridge", "site", "async", "plans")
+    code = asyncio.run(in_bridge(script, way)) if in_loop else suite(script, way)
     counting.report()
     write("count", "finished", 1)
     return code
 
 
-async def in_bridge(script: str, *, compare: bool) -> Any:
+async def in_bridge(script: str, way: str) -> Any:
     counting.count_waits()
     import vinyl
     from vinyl.scopes import close_sources
 
     loop = asyncio.get_running_loop()
     recorder.at_end.append(lambda: close_sources(loop))
-    return await vinyl.run(suite, script, compare=compare)
+    if way == "site":
+        from tests.django_suite import sites
+
+        sites.install()
+    # Coroutines of tests give synchronous code back to where the tests run.
+    with vinyl.native_calls():
+        return await vinyl.run(suite, script, way)
 
 
-def suite(script: str, *, compare: bool) -> Any:
+def suite(script: str, way: str) -> Any:
     """Run the script to its end and return its status."""
-    if compare:
+    if way == "plans":
+        from tests.django_suite import replaying
+
+        replaying.install()
+    if way in ("async", "sync", "plans"):
         from tests.django_suite import wrapping
 
         wrapping.install()

@@ -25,7 +25,7 @@ from django.db.models.query import RawQuerySet
 from django.test.testcases import DatabaseOperationForbidden  # type: ignore[attr-defined]
 
 import vinyl
-from tests.django_suite import recorder
+from tests.django_suite import recorder, replaying
 from tests.django_suite.counting import counts
 from tests.django_suite.likeness import Comparison, Difference, shown
 from tests.django_suite.records import write
@@ -136,7 +136,7 @@ def _outcome(function: Callable[..., Any], *args: Any) -> Outcome:
 def _copy(queryset: Any) -> Any:
     if isinstance(queryset, RawQuerySet):
         return _raw_copy(queryset)
-    return queryset._chain()
+    return replaying.copied(queryset)
 
 
 def _raw_copy(queryset: Any) -> Any:
@@ -147,6 +147,18 @@ def _raw_copy(queryset: Any) -> Any:
 
 
 def _by_vinyl(operation: Operation, queryset: Any) -> Any:
+    if not replaying.is_on:
+        return _evaluated(operation, queryset)
+    result: Any = None
+    is_replayed = False
+    for repeated in () if isinstance(queryset, RawQuerySet) else replaying.repetitions(queryset):
+        is_replayed = True
+        result = _evaluated(operation, repeated)
+    counts["replayed"] += is_replayed
+    return result if is_replayed else _evaluated(operation, queryset)
+
+
+def _evaluated(operation: Operation, queryset: Any) -> Any:
     queryset = _raw(queryset) if isinstance(queryset, RawQuerySet) else as_vinyl(queryset)
     if bridge.active():
         return bridge.await_(_awaited(operation, queryset))

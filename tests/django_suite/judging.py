@@ -27,10 +27,10 @@ def _label(test: str) -> str:
     return test.removeprefix("unittest.loader._FailedTest.")
 
 
-def judge(bridge: Record, plain: Record) -> Outcome:
+def judge(bridge: Record, plain: Record, differences: dict[str, str] = DIFFERENCES) -> Outcome:
     """Print what failed through the bridge, by what it means, and return the counts."""
     outcome = Outcome(len(bridge.passed), 0, len(bridge.skipped), problems=[*bridge.problems, *plain.problems])
-    differs = {test for test in bridge.failed if _reason(DIFFERENCES, test)}
+    differs = {test for test in bridge.failed if _reason(differences, test)}
     fails_anyway = bridge.failed.keys() & plain.failed.keys() - differs
     failed = bridge.failed.keys() - differs - fails_anyway
     outcome.failed = len(failed)
@@ -38,37 +38,37 @@ def judge(bridge: Record, plain: Record) -> Outcome:
     for test in sorted(fails_anyway):
         print(f"fails without vinyl as well: {test}")
     for test in sorted(differs):
-        print(f"differs by nature: {test}: {_reason(DIFFERENCES, test)}")
+        print(f"differs by nature: {test}: {_reason(differences, test)}")
     for test in sorted(failed):
         print(f"\nFAILED, though it passes without vinyl: {test}\n{bridge.failed[test]}")
-    outcome.problems += _not_true(DIFFERENCES, bridge.passed, bridge.failed.keys())
+    outcome.problems += _not_true(differences, bridge.passed, bridge.failed.keys())
     for count, what in (("waits", "no wait went through the event loop"), ("vinyl", "vinyl executed no statement")):
         if not bridge.counts[count]:
             outcome.problems.append(f"{what}, so nothing is proven")
     return outcome
 
 
-def judge_comparisons(asynchronous: Record, synchronous: Record) -> Outcome:
-    """Print what was compared in the two modes and what differed; return the counts of the tests that have compared."""
-    outcome = Outcome(problems=[*asynchronous.problems, *synchronous.problems])
+def judge_comparisons(records: dict[str, Record], differences: dict[str, str] = COMPARISONS) -> Outcome:
+    """Print what was compared in these ways and what differed; return the counts of the tests that have compared."""
+    outcome = Outcome(problems=[problem for record in records.values() for problem in record.problems])
     differing: Counter[str] = Counter()
-    for mode, record in (("async", asynchronous), ("sync", synchronous)):
+    for mode, record in records.items():
         print(f"{mode:<6}{_SUMMARY.format(differing=len(record.differences), **record.counts)}")
         if not record.counts["compared"]:
             outcome.problems.append(f"no queryset was compared ({mode}), so nothing is proven")
         for difference in record.differences:
             differing[difference["test"]] += 1
-            if not _reason(COMPARISONS, difference["test"]):
+            if not _reason(differences, difference["test"]):
                 print(_DIFFERENCE.format(mode=mode, **difference))
-    for test in sorted(asynchronous.undetermined | synchronous.undetermined):
+    for test in sorted(set().union(*(record.undetermined for record in records.values()))):
         print(f"not deterministic: {test}")
-    alike = (asynchronous.passed | synchronous.passed) - differing.keys()
-    by_nature = {test for test in differing if _reason(COMPARISONS, test)}
+    alike = set().union(*(record.passed for record in records.values())) - differing.keys()
+    by_nature = {test for test in differing if _reason(differences, test)}
     for test in sorted(by_nature):
-        print(f"differs by nature: {test} ({differing[test]} querysets): {_reason(COMPARISONS, test)}")
+        print(f"differs by nature: {test} ({differing[test]} querysets): {_reason(differences, test)}")
     outcome.passed, outcome.skipped = len(alike), len(by_nature)
     outcome.failed = len(differing) - len(by_nature)
-    outcome.problems += _not_true(COMPARISONS, alike, differing)
+    outcome.problems += _not_true(differences, alike, differing)
     return outcome
 
 

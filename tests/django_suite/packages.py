@@ -32,3 +32,12 @@ WITHOUT_QUERYSETS = """
 
 # Tests that are skipped, since they measure times, which other processes disturb.
 MEASURING_TIME = {"serializers.test_deserialization.TestDeserializer.test_crafted_xml_performance"}
+
+# What requests are made and answered by: with --site, where vinyl's handler is in the place of Django's.
+OF_SITES = """
+    admin_changelist admin_filters admin_inlines admin_views asgi auth_tests conditional_processing context_processors
+    csrf_tests decorators file_uploads flatpages_tests generic_views handlers httpwrappers i18n logging_tests
+    messages_tests middleware middleware_exceptions redirects_tests requests_tests responses sessions_tests shortcuts
+    signed_cookies_tests sitemaps_tests sites_tests staticfiles_tests syndication_tests template_tests test_client
+    test_client_regress urlpatterns urlpatterns_reverse view_tests
+""".split()  # noqa: SIM905 (a list would be a page long)

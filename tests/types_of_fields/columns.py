@@ -14,6 +14,7 @@ from django.utils import timezone
 from tests import settings
 from tests.types_of_fields.models import Moments, Numbers, Sample, Structures, Texts
 from tests.types_of_fields.values import MOMENTS, VALUES
+from vinyl import shapes
 
 OF_SAMPLES = {field.name for field in Sample._meta.local_fields} | {"id"}
 
@@ -48,6 +49,8 @@ def _keep_in(zone: str | None) -> None:
     for cached in ("timezone", "timezone_name"):
         vars(wrapper).pop(cached, None)
     wrapper.ensure_timezone()
+    # The settings have it for good.
+    shapes.forget()
 
 
 COLUMNS = {column.name: column for column in columns_of([Numbers, Texts, Moments, Structures], VALUES)}

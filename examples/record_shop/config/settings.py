@@ -22,6 +22,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    # Each request is async or sync as the server is.
+    "vinyl.middleware.VinylMiddleware",
     "config.middleware.measure",
     "django.middleware.security.SecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

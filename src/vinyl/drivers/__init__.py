@@ -11,6 +11,16 @@ A driver is a module with the differences of one kind of connection, and nothing
     catch_up(connection)    in the bridge, before an idle connection is used again: wait for what was not waited for
                             when it was given back; False if the connection has broken meanwhile
 
+One that executes planned statements natively, without the bridge, has these too:
+
+    Statement(sql)                          a statement that is executed often; its placeholders are Django's
+    execute(connection, statement, params)  a coroutine: gives a Result, whose rows() are made as they are asked for
+    execute_in_chunks(connection, statement, params, take)      a coroutine: calls take() with rows as they arrive, and
+                                            gives True; or False where execute() has to be called
+    execute_many(connection, statements)    a coroutine: several, with their parameters, in one round trip
+    is_caught_up(connection)            whether catch_up() has nothing to do
+    connection.prepares                 whether statements are prepared on the server, as the settings have it
+
 All but the mixin and catch_up() may be called outside of the bridge. Nothing is imported before the first connection of
 its kind is needed.
 """
@@ -44,6 +54,24 @@ class Driver(Protocol):
 
     @staticmethod
     def catch_up(connection: Any) -> bool: ...
+
+
+class NativeDriver(Driver, Protocol):
+    """A driver that executes planned statements natively."""
+
+    Statement: type
+
+    @staticmethod
+    async def execute(connection: Any, statement: Any, params: Any) -> Any: ...
+
+    @staticmethod
+    async def execute_in_chunks(connection: Any, statement: Any, params: Any, take: Any) -> bool: ...
+
+    @staticmethod
+    async def execute_many(connection: Any, statements: Any) -> list[Any]: ...
+
+    @staticmethod
+    def is_caught_up(connection: Any) -> bool: ...
 
 
 def driver_for(wrapper_class: type) -> Driver:

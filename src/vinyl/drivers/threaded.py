@@ -4,8 +4,8 @@ Django's own connection and cursors do all work in their thread; the proxies her
 the bridge for that thread. All calls of a connection go to its thread in the order in which they were made.
 
 Protocol of a call that is cancelled: the running statement is interrupted (where the driver has `interrupt()`, as
-sqlite3 does) and the call is waited for, within a deadline. A connection whose thread is still busy then is never used
-again; its thread closes it when the call returns.
+sqlite3 does), again and again until the call has returned, which is waited for within a deadline. A connection whose
+thread is still busy then is never used again; its thread closes it when the call returns.
 
 The module knows nothing of pools, scopes or models.
 """
@@ -16,6 +16,7 @@ import logging
 import threading
 from asyncio import AbstractEventLoop
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from contextvars import Context, copy_context
 from queue import SimpleQueue
 from typing import Any, TypeVar
@@ -23,12 +24,15 @@ from typing import Any, TypeVar
 from django.db import InterfaceError
 
 from vinyl.bridge import await_
+from vinyl.deadlines import TimeLimit, bounded, patience
 from vinyl.drivers.persistence import persist
 
 T = TypeVar("T")
 
 # Seconds that a cancelled call has to return, before its connection is given up.
 CANCEL_TIMEOUT = 5.0
+# Seconds until a call that has not returned is interrupted again.
+INTERRUPTED_EVERY = 0.02
 
 logger = logging.getLogger("vinyl.threaded")
 
@@ -46,6 +50,11 @@ class _Job:
         self._result: Any = None
         self._error: BaseException | None = None
         self.done = False
+
+    @property
+    def is_waited_for(self) -> bool:
+        """Whether there is an event loop that waits for the result."""
+        return self._loop is not None
 
     def run(self) -> None:
         """In the thread: run the call and report to the loop, if it is still there to be told."""
@@ -84,15 +93,18 @@ class _Job:
 class Worker:
     """A daemon thread that runs one call after the other."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, time_limit: TimeLimit) -> None:
         self.usable = True
+        self._time_limit = time_limit
         self.interrupt: Callable[[], None] | None = None
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         threading.Thread(target=self._work, name=name, daemon=True).start()
 
     def run(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         """From the bridge: run a call in the thread and wait for its result."""
-        return await_(self._run(lambda: function(*args, **kwargs)))
+        limit = self._time_limit
+        deadline = limit.begin(limit.executing)
+        return await_(bounded(deadline, self._run(lambda: function(*args, **kwargs)), lambda: limit.executing))
 
     async def _run(self, function: Callable[[], T]) -> T:
         if not self.usable:
@@ -114,14 +126,27 @@ class Worker:
     async def _end(self, job: _Job) -> None:
         """Interrupt a cancelled call and wait until it has returned, or give the thread up."""
         self._interrupt()
+        seconds = patience(CANCEL_TIMEOUT)
+        if not seconds:
+            self.usable = False
+            return
         try:
-            await persist(job.wait, asyncio.get_running_loop().time() + CANCEL_TIMEOUT)
+            await persist(lambda: self._until_interrupted(job), asyncio.get_running_loop().time() + seconds)
         except TimeoutError:
             self.usable = False
-            logger.warning("A cancelled statement did not end within %g s; its connection is dropped.", CANCEL_TIMEOUT)
+            logger.warning("A cancelled statement did not end within %.2g s; its connection is dropped.", seconds)
         except BaseException:
             self.usable = False
             raise
+
+    async def _until_interrupted(self, job: _Job) -> None:
+        """Wait until the call has returned. An interrupt that came before its statement had begun was of no effect."""
+        while not job.done:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(INTERRUPTED_EVERY):
+                    await job.wait()
+                    return
+            self._interrupt()
 
     def _interrupt(self) -> None:
         if self.interrupt is not None:
@@ -142,6 +167,22 @@ class Worker:
         while (job := self._jobs.get()) is not None:
             job.run()
             # Else the thread would keep the last result alive until the next call.
+            del job
+
+
+class LockedWorker(Worker):
+    """A Worker for a connection that other threads use as well, those that take the lock."""
+
+    def __init__(self, name: str, time_limit: TimeLimit, lock: AbstractContextManager[Any]) -> None:
+        self._lock = lock
+        super().__init__(name, time_limit)
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            with self._lock:
+                # A call whose coroutine was dropped before it began must not come after what cleans up.
+                if self.usable or not job.is_waited_for:
+                    job.run()
             del job
 
 
@@ -194,6 +235,37 @@ class Cursor:
         self.close()
 
 
+class LockedCursor:
+    """A driver's cursor for synchronous code, whose methods take the lock of a LockedWorker's connection."""
+
+    def __init__(self, cursor: Any, lock: AbstractContextManager[Any]) -> None:
+        vars(self).update(cursor=cursor, lock=lock)
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self.cursor, name)
+        if not callable(value):
+            return value
+
+        def method(*args: Any, **kwargs: Any) -> Any:
+            with self.lock:
+                return value(*args, **kwargs)
+
+        return method
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self.cursor, name, value)
+
+    def __iter__(self) -> Iterator[Any]:
+        while rows := self.fetchmany(100):
+            yield from rows
+
+    def __enter__(self) -> "LockedCursor":
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+
 def _proxied(worker: Worker, value: Any, cancelled: Callable[[], None] = lambda: None) -> Any:
     """Return an attribute as it is, or a method as a function that runs it in the thread."""
     if not callable(value):
@@ -219,9 +291,10 @@ class Wrapper:
     # in memory belongs to its connection.
     shared: Any = None
     alias: str
+    time_limit: TimeLimit
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Connection:
-        worker = Worker(f"vinyl {self.alias}")
+        worker = Worker(f"vinyl {self.alias}", self.time_limit)
         if self.shared is not None:
             self.shared.ensure_connection()
             return Connection(worker, self.shared.connection, close_at_end=False)

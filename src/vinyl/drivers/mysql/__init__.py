@@ -29,6 +29,7 @@ The package knows nothing of pools, scopes or models. See https://mysqlclient.re
 
 import select
 from functools import cached_property
+from importlib.metadata import version
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
@@ -40,6 +41,13 @@ except ImportError as error:
         "The asynchronous mode needs asyncmy for MySQL and MariaDB. Install it with 'pip install django-vinyl[mysql]'."
     ) from error
 
+if tuple(map(int, version("asyncmy").split(".")[:3])) < (0, 2, 15):
+    raise ImproperlyConfigured(
+        f"The asynchronous mode needs asyncmy 0.2.15 or newer, but {version('asyncmy')} is installed. Install it with "
+        "'pip install django-vinyl[mysql]'."
+    )
+
+from vinyl.deadlines import TimeLimit
 from vinyl.drivers.mysql.connection import Connection, connect
 from vinyl.drivers.mysql.options import options_for
 
@@ -53,9 +61,10 @@ class Wrapper:
     alias: str
     settings_dict: dict[str, Any]
     connection: Connection | None
+    time_limit: TimeLimit
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Connection:
-        return connect(options_for(self.alias, conn_params))
+        return connect(options_for(self.alias, conn_params), self.time_limit)
 
     def is_usable(self) -> bool:
         # Django's MySQL backend asks the connection without looking whether there is one, as there is between two

@@ -15,10 +15,12 @@ from MySQLdb import _mysql
 from MySQLdb.constants import CLIENT
 
 from vinyl.bridge import await_
+from vinyl.deadlines import TimeLimit, with_grace
 from vinyl.drivers.mysql.exchange import Exchange
 from vinyl.drivers.mysql.options import Options, is_unsafe
 from vinyl.drivers.mysql.result import Result
 from vinyl.drivers.mysql.wire import Wire, open_wire
+from vinyl.errors import DeadlineExceeded
 
 MULTI_STATEMENTS_OFF = 1
 
@@ -37,14 +39,14 @@ _Python: Any = type(
 class Connection(_Python):  # type: ignore[misc]
     """A connection to a server. Made by connect()."""
 
-    def __init__(self, wire: Wire, options: Options) -> None:
+    def __init__(self, wire: Wire, options: Options, time_limit: TimeLimit) -> None:
         rest = options.rest
         self._wire = wire
         self._options = options
         self._answer: Any = None
         self._has_more = False
         self._hides_number = False
-        self._exchange = Exchange(wire, options)
+        self._exchange = Exchange(wire, options, time_limit)
         self.server_status = wire.server_status
         self._status_is_known = True
         # mysqlclient's attributes.
@@ -147,7 +149,7 @@ class Connection(_Python):  # type: ignore[misc]
         A ping leaves the server's warnings as they are, unlike a statement.
         """
         failure = self._exchange.failure
-        with suppress(MySQLdb.MySQLError):
+        with suppress(MySQLdb.MySQLError, DeadlineExceeded), with_grace():
             self.ping()
             self.server_status = self._wire.server_status
             self._status_is_known = True
@@ -279,9 +281,9 @@ class Connection(_Python):  # type: ignore[misc]
         return self.string_literal(value) if convert is None else convert(value, mapping)
 
 
-def connect(options: Options) -> Connection:
+def connect(options: Options, time_limit: TimeLimit) -> Connection:
     """Connect without blocking the event loop; in place of MySQLdb.connect()."""
-    connection = Connection(await_(open_wire(options)), options)
+    connection = Connection(await_(open_wire(options)), options, time_limit)
     try:
         connection.begin_session()
     except BaseException:

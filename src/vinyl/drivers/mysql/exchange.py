@@ -7,6 +7,7 @@ for.
 import asyncio
 import logging
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import MySQLdb
@@ -14,11 +15,12 @@ from asyncmy.errors import MySQLError
 from MySQLdb.constants import CR, ER
 
 from vinyl.bridge import await_
+from vinyl.deadlines import TimeLimit, bounded, patience
 from vinyl.drivers.mysql.errors import is_of_server, translated
 from vinyl.drivers.mysql.options import Options
 from vinyl.drivers.mysql.statement import Patience, Statement
 from vinyl.drivers.mysql.wire import NOTHING, Wire, kill_statement
-from vinyl.drivers.persistence import persist
+from vinyl.drivers.persistence import leave_behind, persist
 from vinyl.errors import OwnershipError
 
 # Seconds that a cancelled statement has to end by itself, before a connection is opened to kill it.
@@ -40,8 +42,9 @@ class Failure(NamedTuple):
 class Exchange:
     """What is going on between a connection and its server."""
 
-    def __init__(self, wire: Wire, options: Options) -> None:
+    def __init__(self, wire: Wire, options: Options, time_limit: TimeLimit) -> None:
         self._wire = wire
+        self._time_limit = time_limit
         self._options = options
         self._statement: Statement | None = None
         read, write = (options.rest.get(name) or None for name in ("read_timeout", "write_timeout"))
@@ -55,11 +58,16 @@ class Exchange:
 
     def run(self, coroutine: Coroutine[Any, None, Any]) -> Any:
         """Wait, through the bridge, for a coroutine of the wire's; raise mysqlclient's errors."""
-        return await_(self._run(coroutine))
+        limit = self._time_limit
+        try:
+            deadline = limit.begin(limit.executing)
+            return await_(bounded(deadline, self._run(coroutine), lambda: limit.executing))
+        finally:
+            # It was not begun where it would be of no use, or in a coroutine that is being dropped.
+            coroutine.close()
 
     async def _run(self, coroutine: Coroutine[Any, None, Any]) -> Any:
         if self._statement is not None:
-            coroutine.close()
             raise OwnershipError(
                 "Two tasks used one MySQL connection, or a cursor of it, at the same time. Give each task a cursor of "
                 "its own."
@@ -83,8 +91,13 @@ class Exchange:
             code, message = ours.args
             self.failure = Failure(code, message, str(error.sqlstate or "HY000"))
             raise ours from None
+        except GeneratorExit:
+            # The coroutine is being dropped, and cannot wait. The server would go on, and keep its locks.
+            leave_behind(self._kill_left_behind)
+            self._wire.shut(politely=False)
+            raise
         except BaseException:
-            # The coroutine is being dropped, or what has arrived makes no sense: the rest of the answer is lost.
+            # What has arrived makes no sense: the rest of the answer is lost.
             self._wire.shut(politely=False)
             raise
         finally:
@@ -93,8 +106,12 @@ class Exchange:
 
     async def _end(self, statement: Statement) -> None:
         """Bring a cancelled statement to its end, killing it on the server if it goes on, or close the connection."""
+        seconds = patience(CANCEL_TIMEOUT)
+        if not seconds:
+            self._wire.shut(politely=False)
+            return
         now = asyncio.get_running_loop().time()
-        deadline = now + CANCEL_TIMEOUT
+        deadline = now + seconds
         try:
             if not await _has_ended(statement, now + GRACE):
                 is_killed = await self._kill(deadline)
@@ -104,9 +121,12 @@ class Exchange:
                     await self._outlive_kill(deadline)
                 else:
                     self._wire.shut(politely=True)
+            elif self._wire.answer is None:
+                # An error, which does not tell whether a transaction is open.
+                await self._outlive_kill(deadline)
         except TimeoutError:
             logger.warning(
-                "The server did not end a cancelled statement within %g s; its connection is closed.", CANCEL_TIMEOUT
+                "The server did not end a cancelled statement within %.2g s; its connection is closed.", seconds
             )
             self._wire.shut(politely=False)
         except Exception as error:
@@ -130,8 +150,16 @@ class Exchange:
             killing.cancel()
         return True
 
+    async def _kill_left_behind(self) -> None:
+        with suppress(TimeoutError, MySQLdb.MySQLError, MySQLError, OSError):
+            async with asyncio.timeout(CANCEL_TIMEOUT):
+                await kill_statement(self._options, self._wire)
+
     async def _outlive_kill(self, deadline: float) -> None:
-        """Send statements until one is not killed: a kill that came too late would hit somebody else's."""
+        """Send statements until one is not killed: a kill that came too late would hit somebody else's.
+
+        Its answer tells whether a transaction is open, as well.
+        """
         while True:
             probe = Statement(self._wire.query(NOTHING))
             try:

@@ -7,7 +7,7 @@ What asyncmy cannot do raises ImproperlyConfigured, which names the option. This
 import os
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,6 @@ from vinyl.drivers.mysql.tls import is_on, merge_file, take_tls
 
 # Where the C libraries look for the socket of a local server: theirs is a constant of how they were built.
 SOCKETS = ("/run/mysqld/mysqld.sock", "/var/run/mysqld/mysqld.sock", "/var/lib/mysql/mysql.sock", "/tmp/mysql.sock")
-# A year, which is as long as asyncmy allows.
-FOREVER = 31536000
 # Flags that may be set. The others change what the server sends in a way that asyncmy cannot read, or are its own.
 FLAGS = (
     CLIENT.LONG_PASSWORD
@@ -70,7 +68,8 @@ class Options:
     `addresses` are to be tried one after the other, each for `connect_timeout` seconds; one of a socket is empty.
     """
 
-    asyncmy: dict[str, Any]
+    # Not shown: it has the password.
+    asyncmy: dict[str, Any] = field(repr=False)
     rest: dict[str, Any]
     tls: ssl.SSLContext | None
     tls_is_required: bool
@@ -104,7 +103,6 @@ def options_for(alias: str, given: Mapping[str, Any]) -> Options:
         "conv": decoders_for(alias, options["conv"], failures),
         "client_flag": options.pop("client_flag", 0),
         "server_public_key": _public_key(alias, options.pop("server_public_key_path", None)),
-        "connect_timeout": FOREVER,
         # Django sets it right after connecting.
         "autocommit": None,
     }

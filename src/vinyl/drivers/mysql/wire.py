@@ -8,6 +8,8 @@ import asyncio
 import socket
 import ssl
 import struct
+from collections.abc import Coroutine
+from contextlib import suppress
 from dataclasses import replace
 from time import monotonic
 from typing import Any
@@ -27,6 +29,8 @@ from vinyl.drivers.mysql.options import PLUGINS, Options
 LARGEST_PACKET = 2**24 - 1
 QUIT = b"\x01\x00\x00\x00\x01"
 NOTHING = b"DO 0"
+# MySQL's library has this code for a server that asks for a file; mysqlclient has no name for it.
+FILE_REJECTED = 2068
 # Seconds after which a host that has not answered is taken for one that will not.
 SILENCE = 1.0
 PLAIN_TEXT_PLUGINS = ("mysql_clear_password", "dialog")
@@ -41,6 +45,9 @@ class Wire(_Asyncmy):  # type: ignore[misc]
 
     def __init__(self, *, tls: ssl.SSLContext | None, tls_is_required: bool, **parameters: Any) -> None:
         super().__init__(**parameters)
+        # Who connects has a deadline. asyncmy would keep one of its own, by asyncio.wait_for(), which until Python 3.11
+        # loses a cancellation that comes as the socket is connected: a silent server would be waited for without end.
+        self._connect_timeout = None
         self._tls = tls
         self._tls_is_required = tls_is_required
 
@@ -125,6 +132,16 @@ class Wire(_Asyncmy):  # type: ignore[misc]
     async def next_answer(self) -> None:
         await self._read_query_result()
 
+    async def _read_query_result(self, unbuffered: bool = False) -> None:
+        try:
+            await super()._read_query_result(unbuffered)
+        except RuntimeError as error:
+            if "LOAD_LOCAL" not in str(error):
+                raise
+            raise OperationalError(
+                FILE_REJECTED, "The server asks for a file of this machine, which it does not get (LOAD DATA LOCAL)"
+            ) from error
+
     async def set_option(self, option: int) -> None:
         await self._execute_command(COMMAND.COM_SET_OPTION, struct.pack("<H", option))
         await self.read_packet()
@@ -171,8 +188,18 @@ class Wire(_Asyncmy):  # type: ignore[misc]
                 # With TLS close() waits for the server, and the event loop may end before.
                 transport.abort()
         except RuntimeError:
-            # The event loop was closed without its connections.
-            transport.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+            _close_without_loop(transport)
+
+
+def _close_without_loop(transport: Any) -> None:
+    """Close the socket of a transport whose event loop was closed before it, for which asyncio has no means."""
+    transport.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+    # Below TLS; uvloop's has no such attribute, and closes its socket with the loop.
+    lower = getattr(getattr(transport, "_ssl_protocol", None), "_transport", transport)
+    if getattr(lower, "_sock", None) is not None:
+        # Else the transport would warn that it was not closed.
+        lower._sock.close()
+        lower._sock = None
 
 
 async def open_wire(options: Options) -> Wire:
@@ -214,7 +241,7 @@ async def _open_wire_to(address: Address, options: Options, *, prove: bool) -> W
     wire = Wire(tls=options.tls, tls_is_required=options.tls_is_required, **address._asdict(), **options.asyncmy)
     try:
         async with asyncio.timeout(options.connect_timeout):
-            await wire.connect()
+            await _in_a_task(wire.connect())
             if prove:
                 await wire.query(NOTHING)
     except TimeoutError:
@@ -229,6 +256,22 @@ async def _open_wire_to(address: Address, options: Options, *, prove: bool) -> W
         wire.shut(politely=False)
         raise
     return wire
+
+
+async def _in_a_task(connecting: Coroutine[Any, Any, Any]) -> None:
+    """Await this in a task of its own, which the event loop brings to its end though the caller's coroutine is dropped.
+
+    asyncio's sock_connect(), dropped itself, would leave its file descriptor in the selector, where the next socket of
+    that number is lost.
+    """
+    task = asyncio.ensure_future(connecting)
+    try:
+        await task
+    except GeneratorExit:
+        # The event loop may have been closed before.
+        with suppress(RuntimeError):
+            task.cancel()
+        raise
 
 
 def _unreachable(address: Address, options: Options, why: object) -> MySQLdb.OperationalError:

@@ -1,33 +1,18 @@
-"""What the tests of the MySQL driver share: the same done in both modes and compared, and databases to do it in."""
+"""What the tests of the drivers share: the same done in both modes and compared, and a server that is none."""
 
 import asyncio
-import copy
-import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import pytest
 from django.db import connections
 
 import vinyl
+from tests.aliases import database
 
 T = TypeVar("T")
-
-_numbers = itertools.count()
-
-
-@contextmanager
-def database(options: Mapping[str, Any] | None = None, **settings: Any) -> Iterator[str]:
-    """An alias of the default database with other settings."""
-    alias = f"changed{next(_numbers)}"
-    changed = copy.deepcopy(connections.settings["default"])
-    changed.update(settings, OPTIONS=options or {})
-    connections.settings[alias] = changed
-    try:
-        yield alias
-    finally:
-        del connections.settings[alias]
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 async def both(function: Callable[[], T], alias: str = "default") -> tuple[T, T]:
@@ -53,10 +38,11 @@ async def same(function: Callable[[], T], alias: str = "default") -> T:
 async def cancel_a_statement(alias: str) -> None:
     """Cancel a statement that takes long, and see that it was killed and that its connection goes on."""
     connection = vinyl.connections[alias]
+    sleep = "pg_sleep" if connections.settings[alias]["ENGINE"].endswith("postgresql") else "SLEEP"
     await connection.execute("SELECT 1")
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.05):
-            await connection.execute("SELECT SLEEP(20)")
+            await connection.execute(f"SELECT {sleep}(20)")
     assert await connection.execute("SELECT 1") == [(1,)]
     assert connection.statistics()["returns_bad"] == 0
 
@@ -111,3 +97,23 @@ async def pretending(
             for client in filter(None, clients):
                 client.cancel()
                 await asyncio.wait([client])
+
+
+async def relay(client: Streams, server: Streams) -> None:
+    """Pass on what either says, until one of them ends."""
+
+    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+
+    pumps = [
+        asyncio.create_task(pump(client[0], server[1])),
+        asyncio.create_task(pump(server[0], client[1])),
+    ]
+    try:
+        await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in pumps:
+            task.cancel()
+        await asyncio.wait(pumps)

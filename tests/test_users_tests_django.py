@@ -1,0 +1,33 @@
+"""The tests of a user's project by Django's own runner: they go on unchanged, and see what vinyl does."""
+
+import pytest
+
+from tests import settings
+from tests.users_projects import run_django
+
+pytestmark = pytest.mark.direct
+
+TESTCASE, TRANSACTIONS, VINYL_TESTCASE = map(
+    "tests.users_tests.suite_{}".format, ["testcase", "transactions", "vinyl_testcase"]
+)
+
+
+@pytest.fixture(params=["in memory", "in files"] if settings.ENGINE == "sqlite" else ["on a server"])
+def environment(request, tmp_path):
+    """Where the test databases are."""
+    return {"VINYL_TEST_USERS_FILES": str(tmp_path)} if request.param == "in files" else {}
+
+
+def test_suites_of_each_kind_pass_in_any_order(environment):
+    assert run_django(TRANSACTIONS, TESTCASE, VINYL_TESTCASE, "--shuffle", environment=environment) > 40
+
+
+def test_parallel_runs_pass(environment):
+    if settings.ENGINE in ("mariadb", "mysql"):
+        pytest.skip(f"not on {settings.ENGINE}, whose databases Django copies by programs that may not be installed")
+    assert run_django(TESTCASE, TRANSACTIONS, "--parallel", "2", environment=environment) > 30
+
+
+def test_a_database_that_is_kept_can_be_used_again(tmp_path):
+    files = {"VINYL_TEST_USERS_FILES": str(tmp_path)}
+    assert run_django(VINYL_TESTCASE, "--keepdb", environment=files) == run_django(VINYL_TESTCASE, environment=files)
