@@ -326,6 +326,115 @@ async def test_cancelling_raises_in_the_function_where_it_waits():
     assert seen == [asyncio.CancelledError]
 
 
+# Tasks that were started in a transaction.
+
+
+def create(name):
+    """Create an author and a book in a block, which waits in between."""
+    with django.db.transaction.atomic():
+        author = Author.objects.create(name=name)
+        async_to_sync(asyncio.sleep)(0.01)
+        assert Author.objects.get(pk=author.pk).name == name
+
+
+async def create_in_tasks(*names):
+    with native_calls():
+        await asyncio.gather(*(sync_to_async(create)(name) for name in names))
+    return sorted(await Author.vinyl.values_list("name", flat=True))
+
+
+async def test_functions_of_tasks_follow_one_another_in_the_transaction_in_which_these_were_started():
+    with pytest.raises(Failure):
+        async with vinyl.transaction.atomic():
+            assert await create_in_tasks("Ann", "Bea", "Cay") == ["Ann", "Bea", "Cay"]
+            raise Failure
+    assert not await Author.vinyl.exists()
+
+
+async def test_so_do_those_of_tasks_that_a_coroutine_starts_which_is_met_in_the_bridge():
+    @vinyl.native
+    def work():
+        with django.db.transaction.atomic():
+            assert async_to_sync(create_in_tasks)("Ann", "Bea") == ["Ann", "Bea"]
+            raise Failure
+
+    with pytest.raises(Failure):
+        await work()
+    assert not await Author.vinyl.exists()
+
+
+async def test_such_a_function_may_start_tasks_that_call_functions():
+    def nested():
+        return async_to_sync(create_in_tasks)("Ann", "Bea")
+
+    with pytest.raises(Failure), native_calls():
+        async with vinyl.transaction.atomic():
+            async with asyncio.timeout(20):
+                assert await asyncio.create_task(sync_to_async(nested)()) == ["Ann", "Bea"]
+            raise Failure
+    assert not await Author.vinyl.exists()
+
+
+async def test_so_may_a_member_of_a_transaction_that_tasks_share():
+    async def member(*names):
+        await vinyl.run(async_to_sync(create_in_tasks), *names)
+
+    async with asyncio.timeout(20), vinyl.transaction.atomic() as tx, tx.task_group() as group:
+        group.create_task(member("Ann", "Bea"))
+        group.create_task(member("Cay", "Dee"))
+        group.create_task(create_in_tasks("Eve", "Fay"))
+    assert await Author.vinyl.count() == 6
+
+
+async def test_a_function_that_fails_leaves_the_transaction_to_the_others():
+    def fail():
+        raise Failure
+
+    async with vinyl.transaction.atomic():
+        with native_calls():
+            results = await asyncio.gather(
+                sync_to_async(create)("Ann"),
+                sync_to_async(fail)(),
+                sync_to_async(create)("Bea"),
+                return_exceptions=True,
+            )
+    assert [type(each) for each in results] == [type(None), Failure, type(None)]
+    assert await Author.vinyl.count() == 2
+
+
+async def test_a_task_that_goes_on_after_the_transaction_has_a_connection_of_its_own():
+    async def later():
+        await ended.wait()
+        with native_calls():
+            await sync_to_async(create)("Ann")
+
+    ended = asyncio.Event()
+    with pytest.raises(Failure):
+        async with vinyl.transaction.atomic():
+            task = asyncio.create_task(later())
+            raise Failure
+    ended.set()
+    await task
+    assert await Author.vinyl.count() == 1
+
+
+@pytest.mark.loops
+async def test_what_a_coroutine_calls_is_in_the_transaction_of_the_code_that_waits_for_it():
+    async def look():
+        here = await Author.objects.acount(), await sync_to_async(bridge.active)()
+        with native_calls(False):
+            return *here, await sync_to_async(bridge.active)()
+
+    @vinyl.native
+    def work():
+        assert async_to_sync(sync_to_async(bridge.active))() is False
+        with django.db.transaction.atomic():
+            Author.objects.create(name="Ann")
+            return async_to_sync(look)()
+
+    assert await work() == (1, True, False)
+
+
 def test_asgiref_without_settings_is_left_alone():
     script = (
         "import asyncio, vinyl; from asgiref.sync import sync_to_async; print(asyncio.run(sync_to_async(len)('ab')))"

@@ -137,6 +137,16 @@ async def test_a_transaction_whose_statement_loses_its_connection_fails_with_tha
     await assert_answers_are_not_mixed_up(50)
 
 
+async def test_a_transaction_that_begins_on_a_held_connection_that_was_lost_fails_with_an_operational_error(marker):
+    async with vinyl.connection.hold():
+        await sleep_and_be_ended(marker)
+        with pytest.raises(OperationalError):
+            async with transaction.atomic():
+                pytest.fail("There is nothing to begin it on.")
+    assert counts("default", "pool_in_use") == (0,)
+    await assert_answers_are_not_mixed_up(50)
+
+
 @pytest.mark.parametrize("statement", ["SELECT", "INSERT", "SAVEPOINT", "COMMIT"])
 async def test_a_transaction_that_is_ended_between_two_statements_fails_at_the_next(statement):
     reached = []

@@ -35,7 +35,7 @@ class Pinned(Protocol):
 class Pin:
     """A wrapper kept for the task that runs in the bridge, under its alias in this context, until end()."""
 
-    __slots__ = ("_alias", "_members", "_owner", "_process", "turns", "wrapper")
+    __slots__ = ("_alias", "_members", "_owner", "_process", "_visits", "turns", "wrapper")
 
     def __init__(self, alias: str, wrapper: Pinned) -> None:
         inside = bridge.current()
@@ -47,6 +47,7 @@ class Pin:
         self._process = _process
         self.wrapper: Pinned | None = wrapper
         self.turns: Turns | None = None
+        self._visits: asyncio.Lock | None = None
         self._members: WeakSet[Any] = WeakSet()
         _pins.set({**_pins.get(), alias: self})
 
@@ -57,9 +58,20 @@ class Pin:
         if pins.get(self._alias) is self:
             _pins.set({alias: pin for alias, pin in pins.items() if pin is not self})
 
+    @property
+    def visits(self) -> asyncio.Lock:
+        """What those take who visit the task of the pin, one after the other; see calls.py."""
+        if self._visits is None:
+            self._visits = asyncio.Lock()
+        return self._visits
+
     def admit(self, task: Any) -> None:
         """Let another task use the wrapper, in its turns."""
         self._members.add(task)
+
+    def dismiss(self, task: Any) -> None:
+        """End what admit() began."""
+        self._members.discard(task)
 
     def is_open_to(self, task: Any) -> bool:
         return (task is None if self._owner is None else self._owner() is task) or task in self._members
@@ -125,6 +137,14 @@ def turns() -> list[Turns]:
         if pins
         else []
     )
+
+
+def closed_to(task: Any) -> list[Pin]:
+    """Return the pins of this context that the task may not use, since another task has set them."""
+    pins = _pins.get()
+    if not pins:
+        return []
+    return [pin for pin in pins.values() if not (pin.wrapper is None or pin.is_inherited or pin.is_open_to(task))]
 
 
 def all_pins() -> Mapping[str, Pin]:

@@ -365,6 +365,11 @@ async def run(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
     return await bridge.spawn(_in_scope, fn, args, kwargs)
 
 
+async def run_in_callers_turn(fn: Callable[[], T]) -> T:
+    """As run(), for whom its caller waits, in whose turn it is: another would never come."""
+    return await bridge.spawn(_in_scope, fn, (), {})
+
+
 async def _in_turn(turns: list[Turns], operation: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Carry out an operation when it is this task's turn on the connections that it shares with others."""
     taken = []

@@ -158,6 +158,11 @@ class Connection(psycopg.Connection[Any]):
     def _start_query(self) -> Generator[Any, Any, None]:
         return iter(()) if self.begins_later else super()._start_query()  # type: ignore[return-value]
 
+    def _check_intrans_gen(self, attribute: str) -> Generator[Any, Any, None]:
+        # psycopg calls a lost connection one that is in a transaction, which is a ProgrammingError.
+        self._check_connection_ok()
+        yield from super()._check_intrans_gen(attribute)
+
     def _deallocate(self, name: bytes | None) -> Generator[Any, Any, None]:
         if name is None:
             # psycopg has the server forget all that is prepared, not only its own.
