@@ -7,13 +7,13 @@ import traceback
 import pytest
 
 import vinyl
-from vinyl import whereabouts
+from vinyl.common import whereabouts
 
 # Of whose types the objects are shown. A queryset is not: showing it may query. Nor is what psycopg keeps, for whoever
 # asks its error for it, of a connection that could not be made.
 MODULES = (
     *("asyncio", "asyncmy", "MySQLdb", "psycopg.connection", "psycopg.cursor", "django.db.backends", "django.db.utils"),
-    *("vinyl.drivers", "vinyl.pins", "vinyl.pool", "vinyl.scopes", "vinyl.sql", "vinyl.transaction", "vinyl.wrappers"),
+    *("vinyl.drivers", "vinyl.lending", "vinyl.faces.sql", "vinyl.transaction"),
 )
 
 

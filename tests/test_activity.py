@@ -16,8 +16,10 @@ from django.test import override_settings
 import vinyl
 from tests import settings
 from tests.library.models import Author, Tag
-from vinyl import activities, process_wide, transaction
+from vinyl import transaction
 from vinyl.bridge import await_
+from vinyl.common import process_wide
+from vinyl.observing import activities
 
 pytestmark = pytest.mark.usefixtures("db")
 

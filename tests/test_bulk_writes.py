@@ -22,8 +22,9 @@ from hypothesis.configuration import set_hypothesis_home_dir
 import vinyl
 from tests.library.models import Author, Tag
 from tests.types_of_fields.models import Moments, Numbers, Part, UuidKey
-from vinyl import bulk_writes, shapes, transaction
-from vinyl.plans import Plan
+from vinyl import transaction
+from vinyl.plans import bulk_writes, shapes
+from vinyl.plans.learning import Plan
 
 pytestmark = pytest.mark.usefixtures("db")
 

@@ -15,8 +15,8 @@ from tests.cancellable import OPERATIONS, connecting, querying
 from tests.cancellable.operation import Operation
 from tests.hops import CancelledAt, CancelledFrom, DroppedAt, ended_at_each_hop
 from tests.wholeness import assert_answers_are_not_mixed_up, assert_nothing_runs, assert_pool_is_whole
-from vinyl import retries
-from vinyl.scopes import source
+from vinyl.lending.scopes import source
+from vinyl.transaction import retries
 
 pytestmark = [pytest.mark.usefixtures("db"), pytest.mark.asynchronous]
 

@@ -9,7 +9,7 @@ from django.test import override_settings
 
 import vinyl
 from tests.library.models import Tag
-from vinyl.scopes import plain
+from vinyl.lending.scopes import plain
 
 pytestmark = pytest.mark.usefixtures("db")
 

@@ -8,7 +8,7 @@ import pytest
 from django.db.models import DEFERRED, F
 
 from tests.library.models import Author, BigBranch, Book, Cover, Member, Note, Shelf
-from vinyl import construction
+from vinyl.plans import construction
 
 JANE = Author(pk=7, name="Jane")
 

@@ -14,7 +14,8 @@ from tests.library.models import Author
 from tests.proxy import black_hole
 from tests.server_connections import own_number, sleep, statements
 from tests.wholeness import SLOW
-from vinyl import DeadlineExceeded, deadlines, transaction
+from vinyl import DeadlineExceeded, transaction
+from vinyl.common import deadlines
 from vinyl.drivers import watch
 from vinyl.drivers.limits import StatementLimit
 

@@ -9,8 +9,9 @@ import pytest
 import vinyl
 from tests.library.models import Author
 from tests.plans import ENOUGH
-from vinyl import fairness, lanes
+from vinyl import fairness
 from vinyl.fairness import NEVER, full_collections_later, run_fairly
+from vinyl.plans import lanes
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,8 @@ from django.test import override_settings
 import vinyl
 from tests.library.models import Author, Book, Tag
 from tests.plans import ENOUGH, built
-from vinyl import Param, UnsupportedOperation, shapes
+from vinyl import Param, UnsupportedOperation
+from vinyl.plans import shapes
 
 pytestmark = pytest.mark.usefixtures("db")
 

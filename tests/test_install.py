@@ -24,8 +24,9 @@ from django.utils.connection import BaseConnectionHandler
 
 import vinyl
 from tests.library.models import Author
-from vinyl import _install, shared, wrappers
+from vinyl import _install
 from vinyl.bridge import await_, spawn
+from vinyl.lending import shared, wrappers
 
 INHERITED = {
     (ConnectionHandler, "__getitem__"),

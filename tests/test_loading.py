@@ -19,8 +19,11 @@ from tests.kinds import models as kinds
 from tests.kinds.models.fields import ColourField
 from tests.library.models import Author, BigBranch, Book, Branch, Cover, Loan, Member, Note, Place, Shelf
 from tests.test_kinds import KINDS
-from vinyl import fairness, lanes, loading, states
-from vinyl.hydration import is_plain
+from vinyl import fairness
+from vinyl.loading import rows as loading
+from vinyl.loading import states
+from vinyl.loading.hydration import is_plain
+from vinyl.plans import lanes
 
 pytestmark = pytest.mark.usefixtures("kinds")
 

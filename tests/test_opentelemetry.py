@@ -16,8 +16,11 @@ from opentelemetry.trace import SpanKind, StatusCode
 import vinyl
 from tests import settings
 from tests.library.models import Author, Tag
-from vinyl import natively, process_wide, scopes, transaction
+from vinyl import transaction
+from vinyl.common import process_wide
+from vinyl.lending import scopes
 from vinyl.opentelemetry import _described, instrument, uninstrument
+from vinyl.plans import natively
 
 pytestmark = pytest.mark.usefixtures("db")
 

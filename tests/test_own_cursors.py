@@ -14,7 +14,9 @@ from tests.aliases import database
 from tests.library.models import Author
 from tests.own_cursors import base
 from tests.plans import ENOUGH
-from vinyl import originals, scopes, shapes
+from vinyl.common import originals
+from vinyl.lending import scopes
+from vinyl.plans import shapes
 
 pytestmark = pytest.mark.usefixtures("db")
 

@@ -16,7 +16,8 @@ from django.test import override_settings
 
 from tests.library.models import Author
 from tests.plans import ENOUGH, built
-from vinyl import scopes, shapes
+from vinyl.lending import scopes
+from vinyl.plans import shapes
 
 pytestmark = pytest.mark.usefixtures("db")
 

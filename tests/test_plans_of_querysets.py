@@ -14,8 +14,9 @@ import vinyl
 from tests.library.models import Author, BigBranch, Book, Branch, Place, Tag
 from tests.plans import ENOUGH, built, is_planned
 from tests.test_querysets import comparable
-from vinyl import VinylManager, VinylQuerySet, conf, shapes
+from vinyl import VinylManager, VinylQuerySet, conf
 from vinyl.errors import PlanMismatch
+from vinyl.plans import shapes
 
 pytestmark = pytest.mark.usefixtures("db")
 

@@ -22,8 +22,8 @@ from django.utils.functional import SimpleLazyObject, lazystr
 from tests.library.models import Author, Book
 from tests.plans import is_planned
 from tests.types_of_fields.models import Moments, Numbers, Texts
-from vinyl import shapes
 from vinyl.errors import PlanMismatch
+from vinyl.plans import shapes
 
 pytestmark = pytest.mark.usefixtures("db")
 

@@ -15,7 +15,7 @@ from tests.library.models import Author, Book, Branch, Cover, Letter, Member, No
 from tests.plans import ENOUGH, built
 from tests.settings import ENGINE
 from tests.types_of_fields.models import CharKey, Moments, Numbers, Texts, UuidKey
-from vinyl import shapes, writes
+from vinyl.plans import shapes, writes
 
 pytestmark = pytest.mark.usefixtures("db")
 

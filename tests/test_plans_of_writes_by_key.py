@@ -14,8 +14,8 @@ import vinyl
 from tests.library.models import Author, Book, Branch, Cover, Letter, NamedPlace, Note, Parcel, Tag
 from tests.plans import ENOUGH, built
 from tests.types_of_fields.models import CharKey, Moments, Numbers, Texts, UuidKey
-from vinyl import shapes, writes_by_key
 from vinyl.errors import NotUpdated
+from vinyl.plans import shapes, writes_by_key
 
 pytestmark = pytest.mark.usefixtures("db")
 

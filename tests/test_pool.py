@@ -8,8 +8,9 @@ import re
 
 import pytest
 
-from vinyl import PoolClosed, PoolError, PoolTimeout, TooManyRequests, pool
+from vinyl import PoolClosed, PoolError, PoolTimeout, TooManyRequests
 from vinyl.conf import PoolOptions
+from vinyl.lending import pool
 
 pytestmark = pytest.mark.asynchronous
 

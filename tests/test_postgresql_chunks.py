@@ -11,10 +11,11 @@ import vinyl
 from tests.library.models import Author
 from tests.plans import ENOUGH
 from tests.test_postgresql_statements import Connected, waits  # noqa: F401 (a fixture)
-from vinyl import loading, shapes
 from vinyl.drivers import postgresql
 from vinyl.drivers.postgresql import Statement, execute_in_chunks, is_idle
 from vinyl.drivers.postgresql.chunks import CHUNK
+from vinyl.loading import rows as loading
+from vinyl.plans import shapes
 
 pytestmark = [
     pytest.mark.engine("postgresql"),

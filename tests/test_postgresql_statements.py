@@ -16,7 +16,7 @@ import vinyl
 from tests import server_connections
 from tests.aliases import database
 from tests.library.models import Author
-from vinyl.deadlines import after, setting
+from vinyl.common.deadlines import after, setting
 from vinyl.drivers.postgresql import Statement, execute, execute_many, is_idle
 from vinyl.drivers.postgresql.prepared import MAX_LOSSES, MAX_STATEMENTS, Prepared
 from vinyl.drivers.postgresql.waiting import Waiter

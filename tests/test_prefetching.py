@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 import vinyl
 from tests.library.models import Author, Book, Cover, Note, Tag
 from tests.test_querysets import comparable
-from vinyl import plain_relations, prefetching, shapes
+from vinyl.plans import plain_relations, prefetching, shapes
 
 pytestmark = pytest.mark.usefixtures("db")
 

@@ -10,7 +10,7 @@ from django.db.models.query import RawQuerySet
 import vinyl
 from tests.library.models import Author
 from vinyl import VinylQuerySet
-from vinyl.queryset import VinylRawQuerySet
+from vinyl.faces.queryset import VinylRawQuerySet
 
 # Awaited in the async mode. Django's names for asynchronous code are these with an `a` before.
 OPERATIONS = {

@@ -11,7 +11,7 @@ from django.test.utils import isolate_apps
 import vinyl
 from tests.library.models import Author, Book, Note, Tag
 from vinyl import UnloadedAttribute, VinylManager, VinylModel, VinylQuerySet
-from vinyl.queryset import as_vinyl
+from vinyl.faces.queryset import as_vinyl
 
 pytestmark = pytest.mark.usefixtures("db")
 

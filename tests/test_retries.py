@@ -10,8 +10,9 @@ import vinyl
 from tests.aliases import database
 from tests.kinds.models import Assorted
 from tests.library.models import Author
-from vinyl import retries, transaction
-from vinyl.conflicts import is_conflict
+from vinyl import transaction
+from vinyl.transaction import retries
+from vinyl.transaction.conflicts import is_conflict
 
 pytestmark = pytest.mark.usefixtures("db")
 

@@ -22,7 +22,7 @@ from tests.blocking import BlockingCall, watched
 from tests.library.models import Author, Book
 from vinyl import transaction
 from vinyl.bridge import await_
-from vinyl.scopes import source
+from vinyl.lending.scopes import source
 
 pytestmark = [pytest.mark.usefixtures("db"), pytest.mark.asynchronous]
 

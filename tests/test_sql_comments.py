@@ -19,7 +19,10 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 import vinyl
 from tests.library.models import Author, Tag
-from vinyl import count_queries, natively, opentelemetry, process_wide, scopes, sql_comments, transaction
+from vinyl import count_queries, opentelemetry, sql_comments, transaction
+from vinyl.common import process_wide
+from vinyl.lending import scopes
+from vinyl.plans import natively
 
 pytestmark = pytest.mark.usefixtures("db")
 

@@ -13,7 +13,8 @@ from django.test.utils import isolate_apps
 import vinyl
 from tests.hops import CancelledAt
 from tests.library.models import Author, Tag
-from vinyl import ImplicitQuery, VinylManager, VinylModel, scopes, transaction
+from vinyl import ImplicitQuery, VinylManager, VinylModel, transaction
+from vinyl.lending import scopes
 
 pytestmark = pytest.mark.usefixtures("db")
 

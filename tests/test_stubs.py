@@ -13,7 +13,8 @@ import pytest
 import vinyl
 from tests.library.models import Author, Book
 from tools import synchronous_stubs
-from vinyl import frozen, queryset, results, sql, sync
+from vinyl import sync
+from vinyl.faces import frozen, queryset, results, sql
 
 PACKAGE = Path(vinyl.__file__).parent
 # By the name of the declaration: the class that there is at run time.

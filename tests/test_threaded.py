@@ -11,7 +11,7 @@ import pytest
 from django.db import InterfaceError
 
 from vinyl.bridge import spawn
-from vinyl.deadlines import TimeLimit
+from vinyl.common.deadlines import TimeLimit
 from vinyl.drivers import threaded
 from vinyl.drivers.threaded import Connection, Cursor, Worker
 

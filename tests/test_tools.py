@@ -14,7 +14,9 @@ from django.urls import include, path
 
 import vinyl
 from tests.library.models import Author, Book, Tag
-from vinyl import natively, scopes, transaction
+from vinyl import transaction
+from vinyl.lending import scopes
+from vinyl.plans import natively
 
 pytestmark = pytest.mark.usefixtures("db")
 

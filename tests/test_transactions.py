@@ -10,7 +10,7 @@ from django.db import transaction as django_transaction
 import vinyl
 from tests.library.models import Author, Tag
 from vinyl import transaction
-from vinyl.wrappers import wrapper_class_for
+from vinyl.lending.wrappers import wrapper_class_for
 
 pytestmark = pytest.mark.usefixtures("db")
 

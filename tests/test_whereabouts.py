@@ -10,8 +10,9 @@ from django.test import override_settings
 
 import vinyl
 from tests.library.models import Author
-from vinyl import PoolTimeout, transaction, whereabouts
+from vinyl import PoolTimeout, transaction
 from vinyl.bridge import await_
+from vinyl.common import whereabouts
 
 pytestmark = [pytest.mark.usefixtures("db", "one_connection"), pytest.mark.asynchronous]
 

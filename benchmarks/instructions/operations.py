@@ -10,9 +10,10 @@ import vinyl
 from benchmarks import rows
 from benchmarks.models import Book
 from benchmarks.stub import driver as stub_driver
-from vinyl import Param, bridge, scopes
+from vinyl import Param, bridge
 from vinyl.conf import PoolOptions
-from vinyl.pool import Pool
+from vinyl.lending import scopes
+from vinyl.lending.pool import Pool
 
 books: Any = vinyl.manager(Book)
 frozen: Any = books.filter(pk=Param("pk")).freeze()

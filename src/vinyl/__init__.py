@@ -13,11 +13,9 @@
 These are the public names. Importing them loads no database driver and no model.
 """
 
-from vinyl import checks, live, sql_comments, transaction
+from vinyl import checks, sql_comments, transaction
 from vinyl._install import install
 from vinyl.calls import native_calls
-from vinyl.counting import count_queries
-from vinyl.deadline_blocks import deadline
 from vinyl.dispatch import Operation, native, now
 from vinyl.dispatch import run_synchronous as run
 from vinyl.errors import (
@@ -37,16 +35,19 @@ from vinyl.errors import (
     UnsupportedOperation,
     VinylError,
 )
-from vinyl.frozen import FrozenQuery
-from vinyl.live import activity
-from vinyl.managers import VinylManager, manager
+from vinyl.faces.deadline_blocks import deadline
+from vinyl.faces.frozen import FrozenQuery
+from vinyl.faces.managers import VinylManager, manager
+from vinyl.faces.models import VinylModel, VinylTyped, delete, insert, load, refresh, update
+from vinyl.faces.queryset import VinylQuerySet, prefetch_related_objects
+from vinyl.faces.relations import RelatedManager as VinylRelatedManager
+from vinyl.faces.side_by_side import gather
+from vinyl.faces.sql import close, connection, connections
 from vinyl.mode import async_mode, is_async, portable, set_async, sync_mode
-from vinyl.models import VinylModel, VinylTyped, delete, insert, load, refresh, update
-from vinyl.queryset import VinylQuerySet, prefetch_related_objects
-from vinyl.relations import RelatedManager as VinylRelatedManager
-from vinyl.shapes import Param
-from vinyl.side_by_side import gather
-from vinyl.sql import close, connection, connections
+from vinyl.observing import live
+from vinyl.observing.counting import count_queries
+from vinyl.observing.live import activity
+from vinyl.plans.shapes import Param
 
 __all__ = [
     "BridgeError",

@@ -17,8 +17,6 @@ from vinyl._typed.operations import Operation
 from vinyl._typed.querysets import FrozenQuery, VinylQuerySet
 from vinyl._typed.together import gather
 from vinyl.calls import native_calls
-from vinyl.counting import count_queries
-from vinyl.deadline_blocks import deadline
 from vinyl.dispatch import native, now
 from vinyl.dispatch import run_synchronous as run
 from vinyl.errors import (
@@ -38,9 +36,11 @@ from vinyl.errors import (
     UnsupportedOperation,
     VinylError,
 )
-from vinyl.live import activity
+from vinyl.faces.deadline_blocks import deadline
 from vinyl.mode import async_mode, is_async, portable, set_async, sync_mode
-from vinyl.shapes import Param
+from vinyl.observing.counting import count_queries
+from vinyl.observing.live import activity
+from vinyl.plans.shapes import Param
 
 __all__ = [
     "BridgeError",

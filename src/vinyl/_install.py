@@ -31,8 +31,9 @@ from django.db.utils import ConnectionHandler, ConnectionRouter
 from django.dispatch import Signal
 from django.utils.connection import BaseConnectionHandler
 
-from vinyl import bridge, calls, scopes, shared
-from vinyl.variables import temporarily
+from vinyl import bridge, calls
+from vinyl.common.variables import temporarily
+from vinyl.lending import scopes, shared
 
 _muted: ContextVar[frozenset[Signal]] = ContextVar("vinyl.muted", default=frozenset())
 

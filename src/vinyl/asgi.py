@@ -24,7 +24,7 @@ from django.core.handlers import asgi, base
 from django.db import close_old_connections
 
 from vinyl import calls
-from vinyl.scopes import run
+from vinyl.lending.scopes import run
 
 # What the project has asked for with native_calls(), while Django's part of the handler makes native ones.
 _requested: ContextVar[bool | None] = ContextVar("vinyl.asgi.requested", default=None)

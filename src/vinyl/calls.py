@@ -21,11 +21,12 @@ from contextvars import ContextVar
 from functools import partial
 from typing import Any, TypeVar
 
-from vinyl import bridge, conf, pins
+from vinyl import bridge, conf
 from vinyl._compat import context_of
+from vinyl.common.variables import temporarily
+from vinyl.lending import pins
+from vinyl.lending.scopes import run, run_in_callers_turn
 from vinyl.mode import on_the_other_side
-from vinyl.scopes import run, run_in_callers_turn
-from vinyl.variables import temporarily
 
 T = TypeVar("T")
 

@@ -16,8 +16,8 @@ from django.core import checks
 from django.db.models import Model, signals
 
 from vinyl._install import is_of_a_field
-from vinyl.managers import VinylManager, VinylManagerDescriptor
-from vinyl.models import NAMES, VinylModel, kept_by_the_model
+from vinyl.faces.managers import VinylManager, VinylManagerDescriptor
+from vinyl.faces.models import NAMES, VinylModel, kept_by_the_model
 
 # The names for which there is a function beside the method.
 FUNCTIONS = (*NAMES, "delete")

@@ -18,7 +18,9 @@ from debug_toolbar.panels import sql
 from debug_toolbar.panels.sql import tracking
 from django.db import connections
 
-from vinyl import bridge, pins, whereabouts
+from vinyl import bridge
+from vinyl.common import whereabouts
+from vinyl.lending import pins
 
 _TOOLBAR = os.path.join(os.path.dirname(debug_toolbar.__file__), "")
 

@@ -19,11 +19,11 @@ from typing import Any, Concatenate, Generic, NoReturn, ParamSpec, Self, TypeVar
 from asgiref.sync import iscoroutinefunction
 from django.core.exceptions import SynchronousOnlyOperation
 
-from vinyl import whereabouts
 from vinyl._compat import COROUTINE_MARK, COROUTINE_MARK_VALUE
+from vinyl.common import whereabouts
 from vinyl.errors import ImplicitQuery, ModeError
+from vinyl.lending.scopes import run
 from vinyl.mode import ByMode, Mode, current, using
-from vinyl.scopes import run
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")

@@ -22,8 +22,8 @@ from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
 from vinyl import bridge
 from vinyl._compat import COROUTINE_MARK, COROUTINE_MARK_VALUE
+from vinyl.common.variables import temporarily
 from vinyl.errors import ModeError
-from vinyl.variables import temporarily
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")

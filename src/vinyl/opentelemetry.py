@@ -19,7 +19,7 @@ import django.db
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
-from vinyl import process_wide
+from vinyl.common import process_wide
 
 _SCHEMA = "https://opentelemetry.io/schemas/1.30.0"
 _SYSTEMS = {"oracle": "oracle.db"}

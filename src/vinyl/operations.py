@@ -18,9 +18,9 @@ from django.db.models.constants import LOOKUP_SEP
 
 from vinyl import _compat
 from vinyl._install import OF_DELETING, muted
-from vinyl.classes import class_of
-from vinyl.content_types import have_at_hand
-from vinyl.mementos import remember, rewound
+from vinyl.common.classes import class_of
+from vinyl.common.content_types import have_at_hand
+from vinyl.common.mementos import remember, rewound
 
 
 def label(instance: Any) -> str:

@@ -29,9 +29,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 from django.db.backends.signals import connection_created
 
-from vinyl import process_wide
+from vinyl.common import process_wide
+from vinyl.common.variables import temporarily
 from vinyl.conf import sql_comments
-from vinyl.variables import temporarily
 
 _request: ContextVar[Any] = ContextVar("vinyl.request", default=None)
 _TRACEPARENT = r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}"

@@ -14,7 +14,7 @@ import time
 from asyncio import AbstractEventLoop
 from types import CodeType
 
-from vinyl import whereabouts
+from vinyl.common import whereabouts
 
 logger = logging.getLogger("vinyl.watchdog")
 

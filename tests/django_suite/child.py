@@ -37,7 +37,7 @@ def main(way: str, folder: str, *labels: str) -> Any:
 async def in_bridge(script: str, way: str) -> Any:
     counting.count_waits()
     import vinyl
-    from vinyl.scopes import close_sources
+    from vinyl.lending.scopes import close_sources
 
     loop = asyncio.get_running_loop()
     recorder.at_end.append(lambda: close_sources(loop))

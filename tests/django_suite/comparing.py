@@ -31,8 +31,8 @@ from tests.django_suite.likeness import Comparison, Difference, shown
 from tests.django_suite.records import write
 from tests.django_suite.unnoticed import unnoticed
 from vinyl import bridge
-from vinyl.queryset import as_vinyl
-from vinyl.results import Results
+from vinyl.faces.queryset import as_vinyl
+from vinyl.faces.results import Results
 
 # How often Django evaluates again what differs: a random order of three rows is the same in one of six.
 REPETITIONS = 20

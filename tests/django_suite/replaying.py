@@ -17,8 +17,8 @@ from django.db.models.manager import BaseManager
 import vinyl
 from tests.django_suite.counting import counts
 from vinyl import conf
-from vinyl.plans import Plan
-from vinyl.recording import STEPS
+from vinyl.plans.learning import Plan
+from vinyl.plans.recording import STEPS
 
 # Grown, learned, verified.
 VERIFIED = 3

@@ -6,9 +6,9 @@ from typing import Any
 
 from django.db import connections
 
-from vinyl import pins
-from vinyl.variables import temporarily
-from vinyl.wrappers import ScopedWrapper
+from vinyl.common.variables import temporarily
+from vinyl.lending import pins
+from vinyl.lending.wrappers import ScopedWrapper
 
 
 @contextmanager

@@ -11,7 +11,8 @@ from django.db import Error
 
 from tests.stress.book import Book, Outcome
 from tests.stress.transfers import Plan, Refused, draw, look, new_entry, transfer
-from vinyl import DeadlineExceeded, whereabouts
+from vinyl import DeadlineExceeded
+from vinyl.common import whereabouts
 
 TELLERS = 200
 # Seconds until a teller who was told of an error tries the next transfer, and between two cancellations, on average.

@@ -14,7 +14,7 @@ from django.utils import timezone
 from tests import settings
 from tests.types_of_fields.models import Moments, Numbers, Sample, Structures, Texts
 from tests.types_of_fields.values import MOMENTS, VALUES
-from vinyl import shapes
+from vinyl.plans import shapes
 
 OF_SAMPLES = {field.name for field in Sample._meta.local_fields} | {"id"}
 

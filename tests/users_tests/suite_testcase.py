@@ -235,7 +235,7 @@ class SeveralDatabasesTests(TestCase):
         assert await Author.vinyl.count() == await Author.vinyl.using("other").count() == 0
 
     def test_the_wrapper_of_the_thread_is_as_ever_outside_of_a_coroutine(self):
-        assert not isinstance(connections["default"], vinyl.shared.SharedWrapper)
+        assert not isinstance(connections["default"], vinyl.lending.shared.SharedWrapper)
 
 
 async def step(coroutine):

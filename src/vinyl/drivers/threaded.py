@@ -24,7 +24,7 @@ from typing import Any, TypeVar
 from django.db import InterfaceError
 
 from vinyl.bridge import await_
-from vinyl.deadlines import TimeLimit, bounded, patience
+from vinyl.common.deadlines import TimeLimit, bounded, patience
 from vinyl.drivers.persistence import persist
 
 T = TypeVar("T")

@@ -20,7 +20,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from vinyl.deadlines import GRACE, Deadline
+from vinyl.common.deadlines import GRACE, Deadline
 
 logger = logging.getLogger("vinyl.deadline")
 

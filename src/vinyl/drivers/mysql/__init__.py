@@ -47,7 +47,7 @@ if tuple(map(int, version("asyncmy").split(".")[:3])) < (0, 2, 15):
         "'pip install django-vinyl[mysql]'."
     )
 
-from vinyl.deadlines import TimeLimit
+from vinyl.common.deadlines import TimeLimit
 from vinyl.drivers.mysql.connection import Connection, connect
 from vinyl.drivers.mysql.options import options_for
 

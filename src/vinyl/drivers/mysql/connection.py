@@ -15,7 +15,7 @@ from MySQLdb import _mysql
 from MySQLdb.constants import CLIENT
 
 from vinyl.bridge import await_
-from vinyl.deadlines import TimeLimit, with_grace
+from vinyl.common.deadlines import TimeLimit, with_grace
 from vinyl.drivers.mysql.exchange import Exchange
 from vinyl.drivers.mysql.options import Options, is_unsafe
 from vinyl.drivers.mysql.result import Result

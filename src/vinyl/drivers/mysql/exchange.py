@@ -15,7 +15,7 @@ from asyncmy.errors import MySQLError
 from MySQLdb.constants import CR, ER
 
 from vinyl.bridge import await_
-from vinyl.deadlines import TimeLimit, bounded, patience
+from vinyl.common.deadlines import TimeLimit, bounded, patience
 from vinyl.drivers.mysql.errors import is_of_server, translated
 from vinyl.drivers.mysql.options import Options
 from vinyl.drivers.mysql.statement import Patience, Statement

@@ -40,7 +40,7 @@ if not is_psycopg3 or tuple(map(int, psycopg.__version__.split(".")[:2])) < (3, 
 from psycopg import sql
 from psycopg.pq import ConnStatus, TransactionStatus
 
-from vinyl.deadlines import TimeLimit
+from vinyl.common.deadlines import TimeLimit
 from vinyl.drivers.postgresql.chunks import execute_in_chunks
 from vinyl.drivers.postgresql.connection import CANCEL_TIMEOUT, Connection, connect
 from vinyl.drivers.postgresql.statements import Result, Statement, execute, execute_many

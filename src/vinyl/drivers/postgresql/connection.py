@@ -22,7 +22,7 @@ from psycopg.adapt import Transformer as AnyTransformer
 from psycopg.pq import TransactionStatus
 
 from vinyl.bridge import active, await_
-from vinyl.deadlines import TimeLimit, bounded, patience
+from vinyl.common.deadlines import TimeLimit, bounded, patience
 from vinyl.drivers.persistence import leave_behind, persist
 from vinyl.drivers.postgresql.cursors import beginning
 from vinyl.drivers.postgresql.prepared import Prepared

@@ -9,12 +9,9 @@ The module knows psycopg's cursors from within: how they begin a query, and send
 
 from collections.abc import Generator
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from vinyl.drivers.postgresql.pipelines import check, exchange
-
-if TYPE_CHECKING:
-    from vinyl.drivers.postgresql.connection import Connection
 
 # With what a statement begins that may go out together with BEGIN.
 _FIRST_WORDS = (b"SELECT ", b"INSERT ", b"UPDATE ", b"DELETE ", b"WITH ", b"SAVEPOINT ", b"SET ", b"(SELECT ")
@@ -22,12 +19,24 @@ _FIRST_WORDS = (b"SELECT ", b"INSERT ", b"UPDATE ", b"DELETE ", b"WITH ", b"SAVE
 Steps = Generator[Any, Any, None]
 
 
+class _Connection(Protocol):
+    """What a cursor has of its connection."""
+
+    begins_later: bool
+    _pipeline: Any
+
+    @property
+    def must_begin(self) -> bool: ...
+    def _start_query(self) -> Steps: ...
+    def _get_tx_start_command(self) -> bytes: ...
+
+
 class _Beginning:
     """Mixin for a cursor class of psycopg's that executes in the client's or in the server's way."""
 
     __slots__ = ()
 
-    _conn: "Connection"
+    _conn: _Connection
     _pgconn: Any
 
     def _execute_gen(self, query: Any, params: Any = None, **how: Any) -> Steps:

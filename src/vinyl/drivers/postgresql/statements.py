@@ -28,7 +28,7 @@ from psycopg._queries import _query2pg_nocache
 from psycopg.abc import Transformer
 from psycopg.pq import ExecStatus, TransactionStatus
 
-from vinyl.deadlines import bounded
+from vinyl.common.deadlines import bounded
 from vinyl.drivers.postgresql.connection import Connection
 from vinyl.drivers.postgresql.pipelines import Send, check, exchange
 

@@ -19,10 +19,10 @@ from django.db import connections
 from django.db.utils import load_backend
 
 import vinyl
-from vinyl.activities import activity_of
 from vinyl.checks import check_models
 from vinyl.conf import deadline_of, pool_options, prepares_statements, sql_comments, uses_plans, verifies_plans
 from vinyl.drivers import driver_for
+from vinyl.observing.activities import activity_of
 
 # What is installed for the drivers: in the asynchronous mode, and in the synchronous one.
 PACKAGES = {
