@@ -5,7 +5,7 @@
 #   PYTHON   the interpreter (default: the newest that runs)
 #   DJANGO   5.2, 6.0 or 6.1 (default: the newest that the interpreter supports)
 #   ARGS     arguments for pytest, and --engine NAME; for test-pgbouncer, --mode NAME; for test-django, --compare, --plans,
-#            --site and labels of tests; for test-stress, --seconds and --seed; for bench, see benchmarks/README.md
+#            --site, --pgbouncer NAME and labels of tests; for test-stress, --seconds and --seed; for bench, see benchmarks/README.md
 #   DB       the database of the demo: sqlite, postgresql, mariadb or mysql
 #   TARGET   what test-all makes for each Python and Django: test, or package
 #

@@ -34,6 +34,7 @@ from django.test.utils import setup_databases, setup_test_environment, teardown_
 import vinyl
 from tests import settings
 from tests.aliases import through
+from tests.private_pgbouncer import end_sessions
 from tests.proxy import Proxy
 
 LOOPS = ["asyncio", "uvloop", "debug", "eager"]
@@ -120,18 +121,11 @@ def databases() -> Iterator[None]:
     config = setup_databases(verbosity=0, interactive=False, aliases=["default", "other"])
     yield
     if settings.POOL_MODE:
-        end_sessions()
+        for alias in ["default", "other"]:
+            connections[alias].close()
+        end_sessions(os.environ["VINYL_TEST_URL"], *(connections[each].settings_dict["NAME"] for each in connections))
     teardown_databases(config, verbosity=0)
     teardown_test_environment()
-
-
-def end_sessions() -> None:
-    """End the sessions that a pooler keeps for later: a database that has any cannot be dropped."""
-    for alias in ["default", "other"]:
-        connections[alias].close()
-        with connections[alias]._nodb_cursor() as cursor:
-            end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
-            cursor.execute(end, [connections[alias].settings_dict["NAME"]])
 
 
 @pytest.fixture(autouse=True)

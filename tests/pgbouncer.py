@@ -6,6 +6,8 @@ mode two statements outside of a transaction may be two sessions of the server's
 """
 
 import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from tests.__main__ import Outcome, run, run_as_program, summarize
 from tests.daemons import CannotStart
@@ -27,13 +29,19 @@ def main(arguments: list[str]) -> int:
     missing: dict[str, Unavailable] = {}
     for mode in options.mode or MODES:
         try:
-            with postgresql() as server, serve(server.url, mode) as (url, program):
-                pooled = Server(url, server.version, f"{server.origin}, behind {program} in {mode} mode")
-                outcomes[mode] = run("postgresql", pooled, pytest_arguments, {"VINYL_TEST_POOL_MODE": mode})
+            with pooled(mode) as server:
+                outcomes[mode] = run("postgresql", server, pytest_arguments, {"VINYL_TEST_POOL_MODE": mode})
         except (CannotStart, Unavailable) as error:
             missing[mode] = Unavailable(str(error))
     summarize(outcomes, missing)
     return 1 if missing or any(outcome.failed or outcome.problems for outcome in outcomes.values()) else 0
+
+
+@contextmanager
+def pooled(mode: str) -> Iterator[Server]:
+    """Give the PostgreSQL server behind a PgBouncer."""
+    with postgresql() as server, serve(server.url, mode) as (url, program):
+        yield Server(url, server.version, f"{server.origin}, behind {program} in {mode} mode")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from tests import daemons, debian_packages
@@ -47,6 +48,14 @@ def serve(server: str, mode: str, source: str | None = None, **options: object) 
         programs = f"{version_of(program)}, {program}"
         with daemons.running(Pooler(url, port, programs, [program, str(configuration)], folder, owner)):
             yield url, programs
+
+
+def end_sessions(url: str, *databases: str) -> None:
+    """End the sessions that it keeps for later, of these databases: one that has any cannot be dropped."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = ANY(%s)", [list(databases)]
+        )
 
 
 def find_program(source: str | None, copy_to: Path | None) -> str:

@@ -1,5 +1,7 @@
 """Run Django's own tests on vinyl: `python -m tests.django_suite [--engine NAME] [--compare|--plans|--site] [LABELS]`.
 
+With `--pgbouncer MODE` in place of engines they run on PostgreSQL behind a PgBouncer, in session or transaction mode.
+
 The tests are those of the Django that is installed, unmodified: of the packages in `packages.py`, or of the labels that
 are given, such as `queries` or `basic.tests.ModelTest`.
 
@@ -16,21 +18,27 @@ last line is the totals, which are appended to the file that VINYL_TEST_TOTALS n
 """
 
 import argparse
+import os
 import platform
 import sys
 import time
-from contextlib import ExitStack
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from functools import partial
 from importlib import metadata
 
 import psycopg
 
 from tests.__main__ import IN_CI, Outcome, run_as_program, summarize
+from tests.daemons import CannotStart
 from tests.django_suite import sources
 from tests.django_suite.children import Job, Records, run
 from tests.django_suite.differences import DIFFERENCES, PLANS, SITES
 from tests.django_suite.judging import judge, judge_comparisons, labels_of
 from tests.django_suite.packages import OF_SITES, PACKAGES, WITHOUT_QUERYSETS
 from tests.django_suite.records import Record
+from tests.pgbouncer import pooled
+from tests.private_pgbouncer import MODES
 from tests.servers import ENGINES, Server, Unavailable
 
 # Creating the tables of all packages in one transaction takes more locks than a PostgreSQL server has.
@@ -44,6 +52,7 @@ def main(arguments: list[str]) -> int:
         prog="python -m tests.django_suite", description="Run Django's own tests on vinyl."
     )
     parser.add_argument("--engine", action="append", choices=ENGINES, help="test this engine only; may be repeated")
+    parser.add_argument("--pgbouncer", choices=MODES, help="test PostgreSQL behind PgBouncer, in this pool mode")
     parser.add_argument("--compare", action="store_true", help="compare the results of querysets")
     parser.add_argument("--plans", action="store_true", help="compare the results of planned queries")
     parser.add_argument("--site", action="store_true", help="answer requests by vinyl's ASGI handler")
@@ -57,20 +66,31 @@ def main(arguments: list[str]) -> int:
     missing: dict[str, Unavailable] = {}
     started = time.monotonic()
     with ExitStack() as stack:
-        for engine in options.engine or ENGINES:
+        for engine, found in engines(options).items():
             try:
-                servers[engine] = server = stack.enter_context(ENGINES[engine]())
+                servers[engine] = server = stack.enter_context(found())
                 print(f"{engine} {server.version} ({server.origin})")
             except Unavailable as error:
                 missing[engine] = error
+            except CannotStart as error:
+                missing[engine] = Unavailable(str(error))
         print(f"Python {platform.python_version()}, Django {metadata.version('Django')} and its own tests", flush=True)
         carry_out = served if options.site else planned if options.plans else compared if options.compare else bridged
         outcomes = carry_out(servers, options.labels)
     for outcome in outcomes.values():
         outcome.seconds = time.monotonic() - started
     summarize(outcomes, missing)
-    is_missed = missing and (IN_CI or options.engine)
+    is_missed = missing and (IN_CI or options.engine or options.pgbouncer)
     return 1 if is_missed or any(outcome.failed or outcome.problems for outcome in outcomes.values()) else 0
+
+
+def engines(options: argparse.Namespace) -> dict[str, Callable[[], AbstractContextManager[Server]]]:
+    """Return, by name, what finds the servers of the engines that are asked for."""
+    if options.pgbouncer:
+        # For the settings, which are read in each child.
+        os.environ["VINYL_TEST_POOL_MODE"] = options.pgbouncer
+        return {"postgresql": partial(pooled, options.pgbouncer)}
+    return {name: ENGINES[name] for name in options.engine or ENGINES}
 
 
 def served(servers: dict[str, Server], labels: list[str]) -> dict[str, Outcome]:

@@ -11,6 +11,7 @@ It runs Django's own `runtests.py` of the folder, as a script and unmodified. WA
 """
 
 import asyncio
+import os
 import runpy
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any
 
 from tests.django_suite import counting, recorder
 from tests.django_suite.records import write
+from tests.private_pgbouncer import end_sessions
 
 
 def main(way: str, folder: str, *labels: str) -> Any:
@@ -25,6 +27,9 @@ def main(way: str, folder: str, *labels: str) -> Any:
     sys.argv = ["runtests.py", "--parallel=1", "--noinput", "--timing", *labels]
     script = str(Path(folder, "runtests.py"))
     counting.count_statements()
+    if os.environ.get("VINYL_TEST_POOL_MODE"):
+        databases = (f"test_vinyl_django_{os.environ['VINYL_DJANGO_RUN']}_{alias}" for alias in ("default", "other"))
+        recorder.at_end.append(lambda: end_sessions(os.environ["VINYL_TEST_URL"], *databases))
     if way in ("async", "sync", "plans"):
         recorder.Runner.result_class = recorder.ComparingResult
     in_loop = way in ("bridge", "site", "async", "plans")

@@ -93,11 +93,12 @@ class Child:
 
 
 def _environment(job: Job, folder: Path) -> dict[str, str]:
+    # Nothing has to survive a crash of the server. PgBouncer does not know the setting.
+    options = {} if os.environ.get("VINYL_TEST_POOL_MODE") else {"PGOPTIONS": "-c synchronous_commit=off"}
     return {
         **os.environ,
+        **options,
         "DJANGO_SETTINGS_MODULE": "tests.django_suite.settings",
-        # Nothing has to survive a crash of the server.
-        "PGOPTIONS": "-c synchronous_commit=off",
         "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
         "TMPDIR": str(folder),
         "VINYL_DJANGO_RECORD": str(folder / "record"),
