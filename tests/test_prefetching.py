@@ -1,18 +1,21 @@
 """prefetch_related() of plain relations leaves on the instances what Django leaves, by as many queries."""
 
+import asyncio
 import copy
 import pickle
 
 import pytest
-from django.db import connection, models
+from django.db import OperationalError, connection, models
 from django.db.models import Prefetch
 from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 
 import vinyl
+from tests.aliases import counts, database
 from tests.library.models import Author, Book, Cover, Note, Tag
 from tests.test_querysets import comparable
-from vinyl.plans import plain_relations, prefetching, shapes
+from vinyl import bridge
+from vinyl.plans import natively, plain_relations, prefetching, shapes
 
 pytestmark = pytest.mark.usefixtures("db")
 
@@ -263,3 +266,97 @@ async def test_a_statement_is_made_once_for_each_number_of_keys(monkeypatch):
         for number in (1, 2, 3):
             await Author.vinyl.prefetch_related("books").order_by("pk")[:number]
     assert len(made) == len(set(made)) <= 3
+
+
+# Relations of one level, on drivers that cannot send several statements in one round trip.
+
+side_by_side = [
+    pytest.mark.engine("sqlite", "mariadb", "mysql"),
+    pytest.mark.asynchronous,
+    pytest.mark.direct,
+]
+
+
+def marked(test):
+    for mark in side_by_side:
+        test = mark(test)
+    return test
+
+
+class Meeting:
+    """Where statements wait for each other, if there are to be several at a time; `most` is how many there were."""
+
+    def __init__(self, monkeypatch, parties):
+        self._barrier = asyncio.Barrier(parties)
+        self._execute = natively.execute_here
+        self._here = self.most = 0
+        monkeypatch.setattr(natively, "execute_here", self._met)
+
+    def _met(self, plan, params):
+        self._here += 1
+        self.most = max(self.most, self._here)
+        try:
+            bridge.await_(self._barrier.wait())
+            return self._execute(plan, params)
+        finally:
+            self._here -= 1
+
+
+@marked
+async def test_relations_of_one_level_are_loaded_side_by_side(monkeypatch):
+    await library()
+    with database(pool={"max_size": 3}) as alias:
+        books = await Book.vinyl.using(alias).order_by("pk")
+        meeting = Meeting(monkeypatch, 2)
+        async with asyncio.timeout(20):
+            await vinyl.prefetch_related_objects(books, "author", "tags")
+        assert meeting.most == 2
+        assert counts(alias, "pool_in_use", "requests_waiting") == (0, 0)
+    found = [(book.author.name, sorted(tag.label for tag in book.tags.all())) for book in books]
+    assert found == [("Ann", ["new", "old"]), ("Ann", []), ("Bob", ["old"])]
+
+
+@marked
+@pytest.mark.parametrize("size", [1, 2])
+async def test_that_is_as_far_as_there_are_free_connections(monkeypatch, size):
+    await library()
+    with database(pool={"max_size": size}) as alias:
+        books = await Book.vinyl.using(alias)
+        meeting = Meeting(monkeypatch, size)
+        async with asyncio.timeout(20):
+            await vinyl.prefetch_related_objects(books, "author", "editor", "tags", "cover")
+        assert meeting.most == size
+        assert all(len(book._state.fields_cache) >= 2 for book in books)
+
+
+@marked
+async def test_in_a_transaction_they_are_loaded_one_after_the_other(monkeypatch):
+    await library()
+    meeting = Meeting(monkeypatch, 1)
+    async with vinyl.transaction.atomic():
+        ann = await Author.vinyl.get(name="Ann")
+        await ann.update(name="Eve")
+        [book, *_] = await Book.vinyl.order_by("pk").prefetch_related("author", "editor", "tags")
+    assert (book.author.name, meeting.most) == ("Eve", 1)
+
+
+@marked
+async def test_if_one_of_them_fails_the_others_are_cancelled_and_its_error_is_raised(monkeypatch):
+    await library()
+    books = await Book.vinyl.order_by("pk")
+    execute, ended = natively.execute_here, []
+
+    def fail_or_wait(plan, params):
+        if plan.model._meta.model is Author:
+            raise OperationalError("It is gone.")
+        try:
+            bridge.await_(asyncio.Event().wait())
+        finally:
+            ended.append(plan)
+        return execute(plan, params)
+
+    monkeypatch.setattr(natively, "execute_here", fail_or_wait)
+    with pytest.raises(OperationalError, match=r"It is gone\."):
+        await vinyl.prefetch_related_objects(books, "tags", "author")
+    assert len(ended) == 1
+    assert counts("default", "pool_in_use", "requests_waiting") == (0, 0)

@@ -14,6 +14,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+from vinyl.common.tasks import in_tasks
 from vinyl.conf import verifies_plans
 from vinyl.dispatch import Operation, dispatch
 from vinyl.faces.results import Results
@@ -69,8 +70,12 @@ async def _gathered(querysets: Sequence[Any]) -> list[list[Any]]:
         for queryset in waiting:
             await queryset._loaded()
     else:
-        await _each_in_a_task(waiting)
+        await in_tasks(_loaded(queryset) for queryset in waiting)
     return [list(queryset._result_cache) for queryset in querysets]
+
+
+async def _loaded(queryset: Any) -> None:
+    await Operation(queryset._loaded())
 
 
 def _is_pinned(queryset: Any) -> bool:
@@ -93,19 +98,3 @@ def _planned(querysets: Sequence[Any]) -> list[tuple[Plan, Params]] | None:
         except OutOfPlan:
             return None
     return found if len(found) > 1 else None
-
-
-async def _each_in_a_task(querysets: Sequence[Any]) -> None:
-    tasks: list[asyncio.Task[Any]] = []
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks += [group.create_task(Operation(queryset._loaded())) for queryset in querysets]
-    except GeneratorExit:
-        # The coroutine is being dropped, of which a TaskGroup tells its tasks nothing.
-        for task in tasks:
-            task.cancel()
-        raise
-    except BaseExceptionGroup as errors:
-        # Of one query, as if it had been awaited alone.
-        error = errors.exceptions[0]
-        raise error.with_traceback(error.__traceback__) from None

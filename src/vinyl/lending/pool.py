@@ -188,6 +188,11 @@ class Pool(Generic[T]):
         while self._idle:
             self._drop(self._idle.pop())
 
+    @property
+    def free(self) -> int:
+        """How many could be lent now to who does not mind opening them, without anybody waiting longer for it."""
+        return 0 if self._waiting or self.closed else self.options.max_size - len(self._lent)
+
     def statistics(self) -> dict[str, int]:
         """Return the counters of psycopg_pool's get_stats(), and `pool_in_use`. Names in _ms are milliseconds."""
         counters = {name: int(getattr(self._counters, name)) for name in self._counters.__slots__}

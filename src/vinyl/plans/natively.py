@@ -2,7 +2,8 @@
 
     natively(source, writes, send)     in a coroutine: `send` is awaited with the connection that is this scope's
     execute_here(plan, params)         in synchronous code, in the bridge or in the sync mode
-    execute_all_here(alias, queries)   the same for several that read, in one round trip where the driver can
+    execute_all_here(alias, queries)   the same for several that read, in one round trip where the driver can, else side
+                                       by side as far as there are free connections
 
 The native way is for what is common: a connection that is borrowed for the statement, or pinned by the task's own
 transaction. Whatever wants to see or change a statement (execute_wrapper(), the log of queries, a deadline, tasks that
@@ -19,9 +20,10 @@ from django.conf import settings
 
 from vinyl import bridge
 from vinyl.common.originals import cursors_are_patched
+from vinyl.common.tasks import in_tasks
 from vinyl.fairness import run_fairly
 from vinyl.lending import pins, shared
-from vinyl.lending.scopes import ConnectionSource
+from vinyl.lending.scopes import ConnectionSource, run
 from vinyl.loading.rows import SLICE, fetch
 from vinyl.plans.learning import COUNTED, WRITES, Params, Plan
 
@@ -50,13 +52,33 @@ def execute_all_here(alias: str, queries: Sequence[tuple[Plan, Params]]) -> Iter
     """Execute statements that read, and yield the rows of each, before the next is executed if that is on its own."""
     connection: Any = django.db.connections[alias]
     source = getattr(connection, "source", None)
-    if len(queries) > 1 and source is not None and source.native is not None and connection.is_free_or_pinned:
+    if len(queries) > 1 and source is not None and connection.is_free_or_pinned:
         connection.before_use()
-        is_done, results = bridge.await_(natively(source, False, sending_together(source, queries)))
-        if is_done:
-            yield from (_rows(source, result) for result in results)
+        if source.native is not None:
+            is_done, results = bridge.await_(natively(source, False, sending_together(source, queries)))
+            if is_done:
+                yield from (_rows(source, result) for result in results)
+                return
+        elif (free := _free_connections(source)) > 1:
+            yield from bridge.await_(_side_by_side(free, queries))
             return
     yield from (execute_here(plan, params) for plan, params in queries)
+
+
+def _free_connections(source: ConnectionSource) -> int:
+    # A transaction has one connection, and sees what others do not.
+    return 0 if pins.all_pinned() or _is_looked_at(source) else source.pool.free
+
+
+async def _side_by_side(number: int, queries: Sequence[tuple[Plan, Params]]) -> list[Any]:
+    """Execute at most that number of statements at a time, each on a connection of its own."""
+    places = asyncio.Semaphore(number)
+    return await in_tasks(_executed(places, plan, params) for plan, params in queries)
+
+
+async def _executed(places: asyncio.Semaphore, plan: Plan, params: Params) -> Any:
+    async with places:
+        return await run(execute_here, plan, params)
 
 
 def rows_of(source: ConnectionSource, result: Any, start: int = 0, stop: int | None = None) -> list[Any]:
