@@ -3,6 +3,8 @@
 import pytest
 
 from tests import settings
+from tests.debian_packages import CannotUnpack
+from tests.mysql_programs import path_with_them
 from tests.users_projects import run_django
 
 pytestmark = pytest.mark.direct
@@ -22,10 +24,20 @@ def test_suites_of_each_kind_pass_in_any_order(environment):
     assert run_django(TRANSACTIONS, TESTCASE, VINYL_TESTCASE, "--shuffle", environment=environment) > 40
 
 
-def test_parallel_runs_pass(environment):
-    if settings.ENGINE in ("mariadb", "mysql"):
-        pytest.skip(f"not on {settings.ENGINE}, whose databases Django copies by programs that may not be installed")
-    assert run_django(TESTCASE, TRANSACTIONS, "--parallel", "2", environment=environment) > 30
+@pytest.fixture
+def copying(tmp_path):
+    """Where Django finds the programs by which it copies databases."""
+    if settings.ENGINE not in ("mariadb", "mysql"):
+        return {}
+    try:
+        return {"PATH": path_with_them(tmp_path)}
+    except CannotUnpack as error:
+        pytest.skip(f"Neither are mysqldump and mysql installed, nor can they be unpacked. {error}")
+
+
+def test_parallel_runs_pass(environment, copying):
+    suites = [TESTCASE, TRANSACTIONS, VINYL_TESTCASE]
+    assert run_django(*suites, "--parallel", "2", environment={**environment, **copying}) > 40
 
 
 def test_a_database_that_is_kept_can_be_used_again(tmp_path):
