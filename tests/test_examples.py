@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -64,12 +65,45 @@ def test_the_queries_of_the_dashboard_are_under_way_at_a_time(tmp_path):
     assert printed.endswith("connections: 6\n")
 
 
+def database(name):
+    """What an example is to be told of a database on the server of the tests, as JSON; nothing where that is SQLite."""
+    names = ("ENGINE", "HOST", "PORT", "USER", "PASSWORD")
+    settings = {each: connection.settings_dict[each] for each in names}
+    return "" if connection.vendor == "sqlite" else json.dumps({**settings, "NAME": name})
+
+
+@contextmanager
+def database_of_its_own():
+    """As database(), for an example that has migrations."""
+    name = connection.ops.quote_name(f"{connection.settings_dict['NAME']}_of_example")
+    if connection.vendor == "sqlite":
+        yield ""
+        return
+    with connection._nodb_cursor() as cursor:
+        cursor.execute(f"DROP DATABASE IF EXISTS {name}")
+        cursor.execute(f"CREATE DATABASE {name}")
+        try:
+            yield database(name[1:-1])
+        finally:
+            cursor.execute(f"DROP DATABASE {name}")
+
+
 def test_each_job_of_the_workers_is_done_once(tmp_path):
-    settings = {name: connection.settings_dict[name] for name in ("ENGINE", "NAME", "HOST", "PORT", "USER", "PASSWORD")}
-    is_sqlite = connection.vendor == "sqlite"
     script = str(EXAMPLES / "worker" / "worker.py")
-    printed = run(tmp_path, script, "--jobs", "30", WORKER_DATABASE="" if is_sqlite else json.dumps(settings))
+    printed = run(tmp_path, script, "--jobs", "30", WORKER_DATABASE=database(connection.settings_dict["NAME"]))
     done = re.findall(r"^job (\d+): (\d+) boj, worker \d$", printed, re.MULTILINE)
     assert Counter(int(number) for number, _ in done) == Counter(range(30))
     assert printed.endswith("\ndone: 30\n")
     assert all(result == number[::-1] for number, result in done)
+
+
+@pytest.mark.direct
+def test_the_site_served_natively_has_requests_under_way_at_a_time_in_one_thread(tmp_path):
+    with database_of_its_own() as described:
+        printed = run(tmp_path, str(EXAMPLES / "native_site" / "demo.py"), GUESTBOOK_DATABASE=described)
+    natively, by_wsgi = printed.split("The guest book ")[1:]
+    [under_way] = re.findall(r"(\d) under way at a time, in 1 thread\n", natively)
+    assert int(under_way) > 1
+    assert set(re.findall(r"ms   (\S+)", natively)) == {"MainThread"}
+    # All that the visitor has done.
+    assert natively.count(" ms ") == by_wsgi.count(" ms ") == 8
