@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -75,17 +76,23 @@ def database(name):
 @contextmanager
 def database_of_its_own():
     """As database(), for an example that has migrations."""
-    name = connection.ops.quote_name(f"{connection.settings_dict['NAME']}_of_example")
     if connection.vendor == "sqlite":
         yield ""
         return
+    name = of_example()
+    quoted = connection.ops.quote_name(name)
     with connection._nodb_cursor() as cursor:
-        cursor.execute(f"DROP DATABASE IF EXISTS {name}")
-        cursor.execute(f"CREATE DATABASE {name}")
+        cursor.execute(f"DROP DATABASE IF EXISTS {quoted}")
+        cursor.execute(f"CREATE DATABASE {quoted}")
         try:
-            yield database(name[1:-1])
+            yield database(name)
         finally:
-            cursor.execute(f"DROP DATABASE {name}")
+            cursor.execute(f"DROP DATABASE {quoted}")
+
+
+def of_example():
+    """Name a database that no test uses."""
+    return f"{connection.settings_dict['NAME']}_of_example"
 
 
 def test_each_job_of_the_workers_is_done_once(tmp_path):
@@ -107,3 +114,10 @@ def test_the_site_served_natively_has_requests_under_way_at_a_time_in_one_thread
     assert set(re.findall(r"ms   (\S+)", natively)) == {"MainThread"}
     # All that the visitor has done.
     assert natively.count(" ms ") == by_wsgi.count(" ms ") == 8
+
+
+@pytest.mark.direct
+def test_the_tests_of_the_project_pass(tmp_path):
+    project = shutil.copytree(EXAMPLES / "pytest_project", tmp_path / "project", ignore=shutil.ignore_patterns(".*"))
+    printed = run(project, "-m", "pytest", "--color=no", LIBRARY_DATABASE=database(of_example()), PYTEST_ADDOPTS="")
+    assert re.search(r"^=+ 16 passed in ", printed, re.MULTILINE)

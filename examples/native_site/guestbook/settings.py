@@ -56,6 +56,7 @@ SQLITE = {
     "ENGINE": "django.db.backends.sqlite3",
     "NAME": Path(os.environ.get("GUESTBOOK_FOLDER", BASE_DIR), "db.sqlite3"),
     "OPTIONS": {"transaction_mode": "IMMEDIATE", "timeout": 20},
+    "CONN_MAX_AGE": 60,
 }
 DATABASES = {"default": json.loads(os.environ.get("GUESTBOOK_DATABASE") or "null") or SQLITE}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
