@@ -6,6 +6,8 @@ to the reference of the names. API entries come from the docstrings, in which si
 
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import django
@@ -64,7 +66,18 @@ def read_page(app, docname, source):
     text = (ROOT / file).read_text(encoding="utf-8") if docname in ELSEWHERE else source[0]
     if docname == "adr/README":
         text += DECISIONS
+    if docname == "changelog":
+        text += changes_to_come()
+    if docname in ELSEWHERE:
+        app.env.note_reread()
     source[0] = LINK.sub(lambda link: link_within_the_site(link, file.parent, Path("docs", docname).parent), text)
+
+
+def changes_to_come():
+    """Return what is in changes/, as towncrier would put it into CHANGELOG.md."""
+    draft = ["build", "--draft", "--version", "The version to come", "--date", "not released"]
+    command = [sys.executable, "-m", "towncrier", *draft]
+    return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
 
 
 def link_within_the_site(link, folder, page_folder):
