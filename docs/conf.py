@@ -49,6 +49,10 @@ ELSEWHERE = {
     "changelog": "CHANGELOG.md",
     "contributing": "CONTRIBUTING.md",
 }
+# Autodoc writes a parameter `*args: P.args` as `~typing.~P`, which it then cannot read.
+STANDARD = re.compile(r"~(?:collections\.abc|contextlib|typing)\.")
+# Nobody else makes one, so nobody wants to know how.
+MADE_BY_VINYL = {"Connection", "Cursor", "FrozenQuery", "Operation", "Transaction", "VinylModel", "VinylQuerySet"}
 DECISIONS = """
 ```{toctree}
 :glob:
@@ -94,5 +98,22 @@ def link_within_the_site(link, folder, page_folder):
     return f"[{text}]({os.path.relpath(path, page_folder)}{anchor})"
 
 
+def shorten_signature(app, what, name, obj, options, signature, returned):
+    """Leave out how classes are made that only vinyl makes, and the modules of Python's own types."""
+    if what == "class" and name.rpartition(".")[2] in MADE_BY_VINYL:
+        return "", None
+    return tuple(part and STANDARD.sub("", part) for part in (signature, returned))
+
+
+def mark_code(app, what, name, obj, options, lines):
+    """Make code of what is indented below a paragraph of a docstring."""
+    for number in range(len(lines) - 1, 1, -1):
+        begins = lines[number].startswith("    ") and not lines[number - 1]
+        if begins and not lines[number - 2].startswith((" ", "* ")):
+            lines[number:number] = ["::", ""]
+
+
 def setup(app):
     app.connect("source-read", read_page)
+    app.connect("autodoc-process-signature", shorten_signature)
+    app.connect("autodoc-process-docstring", mark_code)

@@ -38,7 +38,7 @@ class VinylQuerySet(QuerySet[M, R], Results[R], Generic[M, R]):
     @classmethod
     def as_manager(cls) -> OwnManager[M, Self]: ...
     def freeze(self) -> FrozenQuery[R]:
-        """Return the query as a function: the shortest way to its results, again and again. See frozen.py."""
+        """Return the query as a function: the shortest way to its results, again and again."""
 
     def start(self) -> list[R]:
         """Begin to load now, and give the list of results when that is awaited; in the sync mode give it at once."""

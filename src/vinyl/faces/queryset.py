@@ -132,7 +132,7 @@ class VinylQuerySet(Results, CheckedArguments, Recorded):
         return classes.manager_class.from_queryset(cls)()
 
     def freeze(self) -> FrozenQuery:
-        """Return the query as a function: the shortest way to its results, again and again. See frozen.py."""
+        """Return the query as a function: the shortest way to its results, again and again."""
         return FrozenQuery(self, ())
 
     def start(self) -> Any:
