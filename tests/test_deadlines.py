@@ -145,7 +145,7 @@ async def test_it_is_an_operational_error_and_no_conflict_to_be_met_again():
         await vinyl.connection.execute(SLOW)
 
     with pytest.raises(OperationalError):
-        async with vinyl.deadline(0.1):
+        async with vinyl.deadline(0.5):
             await vinyl.portable(long)()
     assert len(calls) == 1
 

@@ -70,12 +70,8 @@ async def _gathered(querysets: Sequence[Any]) -> list[list[Any]]:
         for queryset in waiting:
             await queryset._loaded()
     else:
-        await in_tasks(_loaded(queryset) for queryset in waiting)
+        await in_tasks(Operation(queryset._loaded()) for queryset in waiting)
     return [list(queryset._result_cache) for queryset in querysets]
-
-
-async def _loaded(queryset: Any) -> None:
-    await Operation(queryset._loaded())
 
 
 def _is_pinned(queryset: Any) -> bool:
