@@ -623,6 +623,25 @@ async def test_the_clean_up_of_a_dropped_spawn_is_inside_too(end):
 
 @ends
 @pytest.mark.loops
+async def test_a_spawn_that_is_dropped_in_another_one_leaves_that_to_go_on(end):
+    def work():
+        try:
+            await_(Suspension())
+        finally:
+            seen.append("finally")
+
+    def drop():
+        end(dropped.pop())
+        seen.append("went on")
+        return await_(answer("result"))
+
+    seen, dropped = [], [started(work)]
+    assert await spawn(drop) == "result"
+    assert seen == ["finally", "went on"]
+
+
+@ends
+@pytest.mark.loops
 async def test_a_dropped_spawn_closes_what_it_waits_for(end):
     async def awaited():
         try:

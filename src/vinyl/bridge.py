@@ -21,6 +21,7 @@ This module knows neither Django nor databases.
 """
 
 import asyncio
+import contextlib
 import contextvars
 import inspect
 import sys
@@ -180,6 +181,9 @@ def _abandon(inside: Inside) -> None:
     inside.abandoned = True
     loop = _get_running_loop()
     _set_running_loop(None)
+    # It ends in whoever closes or collects the coroutine, which may be code in another greenlet of this thread.
+    with contextlib.suppress(ValueError):
+        inside.parent = getcurrent()
     try:
         inside.throw(GeneratorExit)
     except (GeneratorExit, greenlet.error):
