@@ -11,6 +11,7 @@ import types
 import warnings
 import weakref
 from contextvars import ContextVar
+from functools import partial
 
 import greenlet
 import pytest
@@ -760,19 +761,186 @@ async def test_a_spawn_that_is_never_started_leaves_nothing_behind():
     assert function() is None
 
 
-@pytest.mark.loops
-async def test_a_spawn_that_has_ended_leaves_no_greenlet_behind():
-    def work():
-        greenlets.append(weakref.ref(bridge.current()))
-        return await_(answer("value"))
+# Greenlets that are used again.
 
-    greenlets = []
+
+def this_greenlet():
+    return weakref.ref(bridge.current())
+
+
+def parked():
+    """Count the greenlets of this thread that wait for a job."""
+    return len(bridge._parked.greenlets)
+
+
+@pytest.fixture
+def none_parked():
+    bridge.close_parked()
+    yield
+    bridge.close_parked()
+
+
+reuse = pytest.mark.usefixtures("none_parked")
+
+
+@reuse
+@pytest.mark.loops
+@pytest.mark.parametrize("waits", [False, True])
+async def test_a_greenlet_is_used_again_once_its_function_has_returned(waits):
+    def work():
+        if waits:
+            await_(answer("value"))
+        return this_greenlet()
+
+    first, second = await spawn(work), await spawn(work)
+    assert first() is second() is not None
+
+
+@reuse
+@pytest.mark.loops
+async def test_a_greenlet_that_waits_is_nobody_elses():
+    barrier = asyncio.Barrier(3)
+
+    def work():
+        await_(barrier.wait())
+        return this_greenlet()
+
+    assert len({*await asyncio.gather(*(spawn(work) for _ in range(3)))}) == 3
+
+
+@reuse
+@pytest.mark.loops
+async def test_a_parked_greenlet_keeps_nothing_alive_of_what_it_has_run():
+    class Thing:
+        pass
+
+    def work(argument, *, keyword):
+        variable.set(in_context := Thing())
+        bridge.current().storage = storage = Thing()
+        await_(answer(awaited := Thing()))
+        result = Thing()
+        things = (argument, keyword, in_context, storage, awaited, result)
+        seen.extend(weakref.ref(thing) for thing in things)
+        return result
+
+    async def spawned():
+        function = partial(work)
+        seen.append(weakref.ref(function))
+        await spawn(function, Thing(), keyword=Thing())
+
+    seen = []
     gc.disable()
     try:
-        assert await spawn(work) == "value"
-        assert greenlets[0]() is None
+        await asyncio.create_task(spawned())
+        # The event loop has kept the task's context until now.
+        await asyncio.sleep(0)
+        assert [thing() for thing in seen] == [None] * 7
+        assert parked() == 1
     finally:
         gc.enable()
+
+
+@reuse
+def test_a_parked_greenlet_does_not_keep_its_event_loop_alive():
+    with asyncio.Runner() as runner:
+        loop = weakref.ref(runner.get_loop())
+        runner.run(spawn(lambda: None))
+    del runner
+    gc.collect()
+    assert parked() == 1
+    assert loop() is None
+
+
+@reuse
+@pytest.mark.loops
+async def test_a_greenlet_that_is_used_again_knows_nothing_of_before():
+    def state():
+        inside = bridge.current()
+        seen = inside.storage, inside.loop, inside.abandoned, variable.get()
+        inside.storage = "of this one"
+        variable.set("of this one")
+        return seen
+
+    for _ in range(2):
+        assert await asyncio.create_task(spawn(state)) == (None, asyncio.get_running_loop(), False, "unset")
+
+
+@reuse
+@pytest.mark.loops
+@pytest.mark.parametrize("error", [Failure(), asyncio.CancelledError(), greenlet.GreenletExit()])
+async def test_a_greenlet_whose_function_has_raised_is_not_used_again(error):
+    def work():
+        raise error
+
+    with pytest.raises(type(error)):
+        await spawn(work)
+    assert parked() == 0
+
+
+@reuse
+@ends
+@pytest.mark.loops
+@pytest.mark.parametrize("swallows", [False, True])
+async def test_a_greenlet_that_was_abandoned_is_not_used_again(end, swallows):
+    def work():
+        with contextlib.suppress(GeneratorExit if swallows else ()):
+            greenlets.append(this_greenlet())
+            await_(Suspension())
+
+    greenlets = []
+    end(started(work))
+    assert parked() == 0
+    assert greenlets[0]() is None
+
+
+@reuse
+@pytest.mark.loops
+async def test_a_greenlet_spawned_in_somebody_elses_is_not_used_again():
+    def drive():
+        with contextlib.suppress(StopIteration):
+            spawn(lambda: None).send(None)
+
+    await spawn(lambda: None)
+    (before,) = bridge._parked.greenlets
+    side = greenlet.greenlet(drive)
+    side.switch()
+    assert bridge._parked.greenlets == [before]
+    side = weakref.ref(side)
+    assert side() is None, "a parked greenlet keeps its last parent alive"
+
+
+@reuse
+@pytest.mark.loops
+async def test_no_more_greenlets_are_parked_than_the_bound():
+    barrier = asyncio.Barrier(bridge.MOST_PARKED + 5)
+    greenlets = await asyncio.gather(
+        *(spawn(lambda: (await_(barrier.wait()), this_greenlet())[1]) for _ in range(bridge.MOST_PARKED + 5))
+    )
+    assert parked() == bridge.MOST_PARKED
+    assert sum(each() is not None for each in greenlets) == bridge.MOST_PARKED
+
+
+@reuse
+@pytest.mark.loops
+async def test_closing_leaves_no_greenlet_not_even_the_one_that_closes():
+    greenlets = await asyncio.gather(*(spawn(lambda: (await_(answer(None)), this_greenlet())[1]) for _ in range(3)))
+    greenlets.append(await spawn(lambda: (bridge.close_parked(), this_greenlet())[1]))
+    assert parked() == 0
+    assert [each() for each in greenlets] == [None] * 4
+
+
+def test_a_thread_that_ends_leaves_no_greenlet_behind():
+    def drive():
+        with contextlib.suppress(StopIteration):
+            spawn(lambda: greenlets.append(this_greenlet())).send(None)
+        kept.append(parked())
+
+    greenlets, kept = [], []
+    thread = threading.Thread(target=drive)
+    thread.start()
+    thread.join()
+    assert kept == [1]
+    assert greenlets[0]() is None
 
 
 def left_behind():

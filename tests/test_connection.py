@@ -1,6 +1,7 @@
 """vinyl.connection and vinyl.connections: SQL by hand, in both modes."""
 
 import asyncio
+import gc
 
 import pytest
 from django.db import IntegrityError, OperationalError, ProgrammingError
@@ -9,6 +10,7 @@ from django.test import override_settings
 
 import vinyl
 from tests.library.models import Tag
+from vinyl import bridge
 from vinyl.lending.scopes import plain
 
 pytestmark = pytest.mark.usefixtures("db")
@@ -121,6 +123,18 @@ async def test_statistics_count_and_close_starts_anew():
     assert vinyl.connection.statistics()["pool_size"] == 0
     await vinyl.connection.execute("SELECT 1")
     assert vinyl.connection.statistics()["connections_num"] == 1
+
+
+@pytest.mark.asynchronous
+async def test_close_leaves_no_greenlet_behind():
+    def greenlets():
+        gc.collect()
+        return [each for each in gc.get_objects() if type(each) is bridge.Inside and not each.dead]
+
+    await asyncio.gather(*(vinyl.run(Tag.objects.count) for _ in range(3)))
+    assert greenlets() != []
+    await vinyl.close()
+    assert greenlets() == []
 
 
 def test_close_closes_djangos_connections_in_the_sync_mode():

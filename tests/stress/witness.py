@@ -87,6 +87,6 @@ def footprint() -> Footprint:
 
 
 def greenlets() -> int:
-    """Return how many greenlets of the bridge have not come to their end."""
+    """Return how many greenlets of the bridge have not come to their end, parked ones included."""
     gc.collect()
     return sum(1 for each in gc.get_objects() if type(each) is Inside and not each.dead)

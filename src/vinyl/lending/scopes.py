@@ -246,6 +246,7 @@ class _Sources:
         for source in self.by_alias.values():
             source.pool.close()
         self.by_alias.clear()
+        bridge.close_parked()
 
 
 _loops: dict[asyncio.AbstractEventLoop, _Sources] = {}
@@ -262,7 +263,7 @@ def _sources(loop: asyncio.AbstractEventLoop) -> _Sources:
             begin()
         seconds = watchdog_seconds()
         if seconds is not None:
-            Watchdog(loop, seconds, _in_scope.__code__).start()
+            Watchdog(loop, seconds, bridge.OUTERMOST).start()
     return sources
 
 
