@@ -929,6 +929,22 @@ async def test_closing_leaves_no_greenlet_not_even_the_one_that_closes():
     assert [each() for each in greenlets] == [None] * 4
 
 
+@reuse
+@pytest.mark.loops
+async def test_an_error_that_is_handled_inside_and_kept_keeps_no_greenlet():
+    def work():
+        try:
+            await_(answer(None, error=Failure()))
+        except Failure as error:
+            kept.append(error)
+        return this_greenlet()
+
+    kept = []
+    inside = await spawn(work)
+    bridge.close_parked()
+    assert inside() is None
+
+
 def test_a_thread_that_ends_leaves_no_greenlet_behind():
     def drive():
         with contextlib.suppress(StopIteration):

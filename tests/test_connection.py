@@ -1,7 +1,7 @@
 """vinyl.connection and vinyl.connections: SQL by hand, in both modes."""
 
 import asyncio
-import gc
+import weakref
 
 import pytest
 from django.db import IntegrityError, OperationalError, ProgrammingError
@@ -127,14 +127,15 @@ async def test_statistics_count_and_close_starts_anew():
 
 @pytest.mark.asynchronous
 async def test_close_leaves_no_greenlet_behind():
-    def greenlets():
-        gc.collect()
-        return [each for each in gc.get_objects() if type(each) is bridge.Inside and not each.dead]
+    def work():
+        Tag.objects.count()
+        return weakref.ref(bridge.current())
 
-    await asyncio.gather(*(vinyl.run(Tag.objects.count) for _ in range(3)))
-    assert greenlets() != []
+    greenlets = await asyncio.gather(*(vinyl.run(work) for _ in range(3)))
+    assert None not in [each() for each in greenlets]
     await vinyl.close()
-    assert greenlets() == []
+    assert [each() for each in greenlets] == [None] * 3
+    assert bridge._parked.greenlets == [], "not even that of close()"
 
 
 def test_close_closes_djangos_connections_in_the_sync_mode():

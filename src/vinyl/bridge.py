@@ -81,7 +81,10 @@ async def spawn(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
     passed = _enter(inside, job)
     if passed is not job:
         await _rest(inside, job, passed)
-    return _result(inside, job)  # type: ignore[no-any-return]
+    result = _result(inside, job)
+    # An error that the function has handled and kept refers to this frame, and must not keep the greenlet.
+    del inside
+    return result  # type: ignore[no-any-return]
 
 
 def begin(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> tuple[bool, Any]:
@@ -190,6 +193,8 @@ async def _rest(inside: Inside, job: list[Any], passed: Any) -> None:
             _set_running_loop(loop)
             # The error's traceback holds this frame: without this, the two would keep each other alive.
             del error
+    # See spawn().
+    del inside
 
 
 def _result(inside: Inside, job: list[Any]) -> Any:
