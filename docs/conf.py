@@ -61,6 +61,15 @@ DECISIONS = """
 0*
 ```
 """
+FIGURES = """
+## Figures
+
+```{toctree}
+:glob:
+
+benchmarks/*
+```
+"""
 LINK = re.compile(r"\[([^\]]+)\]\(([^):#]+)(#[^)]*)?\)")
 
 
@@ -70,6 +79,8 @@ def read_page(app, docname, source):
     text = (ROOT / file).read_text(encoding="utf-8") if docname in ELSEWHERE else source[0]
     if docname == "adr/README":
         text += DECISIONS
+    if docname == "benchmarks":
+        text += FIGURES
     if docname == "changelog":
         text += changes_to_come()
     if docname in ELSEWHERE:
