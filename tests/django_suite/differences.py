@@ -43,12 +43,13 @@ COMPARISONS = {
     ),
 }
 
+_WARNED = "the test expects the warning of select_related() where it calls it, not where the calls are repeated"
 # As COMPARISONS, where querysets are built anew by the same calls, and planned.
 PLANS = {
     **COMPARISONS,
-    "aggregation_regress.tests.AggregationTests.test_annotate_select_related": (
-        "the test expects the warning of select_related() where it calls it, not where the calls are repeated"
-    ),
+    "aggregation_regress.tests.AggregationTests.test_annotate_select_related": _WARNED,
+    "defer.tests.TestDefer2.test_defer_proxy": _WARNED,
+    "select_related.tests.SelectRelatedTests.test_list_with_select_related": _WARNED,
     "annotations.tests.NonAggregateAnnotationTestCase.test_custom_transform_annotation": (
         "the calls are repeated when the test has unregistered the lookup that they name"
     ),
