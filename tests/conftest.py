@@ -36,6 +36,7 @@ from tests import settings
 from tests.aliases import through
 from tests.private_pgbouncer import end_sessions
 from tests.proxy import Proxy
+from vinyl.plans import shapes
 
 LOOPS = ["asyncio", "uvloop", "debug", "eager"]
 
@@ -126,6 +127,39 @@ def databases() -> Iterator[None]:
         end_sessions(os.environ["VINYL_TEST_URL"], *(connections[each].settings_dict["NAME"] for each in connections))
     teardown_databases(config, verbosity=0)
     teardown_test_environment()
+
+
+@pytest.fixture
+def nothing_known() -> Iterator[None]:
+    """Let no shape of a query be known as the test begins, and have plans be used as by default."""
+    shapes.forget()
+    with override_settings(VINYL={}):
+        yield
+    shapes.forget()
+
+
+@pytest.fixture
+def types_of_fields() -> Iterator[None]:
+    """Leave the tables of the application empty."""
+    yield
+    for model in apps.get_app_config("types_of_fields").get_models():
+        model._default_manager.all().delete()
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The waits of PostgreSQL's connections for an answer, each of which is a round trip."""
+    from vinyl.drivers.postgresql.waiting import Waiter
+
+    begun: list[Any] = []
+    begin = Waiter.begin
+
+    def noted(self: Waiter, generator: Any, state: int) -> Any:
+        begun.append(generator)
+        return begin(self, generator, state)
+
+    monkeypatch.setattr(Waiter, "begin", noted)
+    return begun
 
 
 @pytest.fixture(autouse=True)

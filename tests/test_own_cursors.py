@@ -6,7 +6,6 @@ from unittest import mock
 import pytest
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
-from django.test import override_settings
 from django.utils.asyncio import async_unsafe
 
 import vinyl
@@ -16,17 +15,8 @@ from tests.own_cursors import base
 from tests.plans import ENOUGH
 from vinyl.common import originals
 from vinyl.lending import scopes
-from vinyl.plans import shapes
 
-pytestmark = pytest.mark.usefixtures("db")
-
-
-@pytest.fixture(autouse=True)
-def nothing_known():
-    shapes.forget()
-    with override_settings(VINYL={}):
-        yield
-    shapes.forget()
+pytestmark = pytest.mark.usefixtures("nothing_known", "db")
 
 
 async def each_kind(alias="default"):

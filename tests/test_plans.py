@@ -17,17 +17,8 @@ from django.test import override_settings
 from tests.library.models import Author
 from tests.plans import ENOUGH, built
 from vinyl.lending import scopes
-from vinyl.plans import shapes
 
-pytestmark = pytest.mark.usefixtures("db")
-
-
-@pytest.fixture(autouse=True)
-def nothing_known():
-    shapes.forget()
-    with override_settings(VINYL={}):
-        yield
-    shapes.forget()
+pytestmark = pytest.mark.usefixtures("nothing_known", "db")
 
 
 @pytest.fixture

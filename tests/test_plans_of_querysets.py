@@ -18,15 +18,7 @@ from vinyl import VinylManager, VinylQuerySet, conf
 from vinyl.errors import PlanMismatch
 from vinyl.plans import shapes
 
-pytestmark = pytest.mark.usefixtures("db")
-
-
-@pytest.fixture(autouse=True)
-def nothing_known():
-    shapes.forget()
-    with override_settings(VINYL={}):
-        yield
-    shapes.forget()
+pytestmark = pytest.mark.usefixtures("nothing_known", "db")
 
 
 @pytest.fixture

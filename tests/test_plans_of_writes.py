@@ -17,19 +17,9 @@ from tests.settings import ENGINE
 from tests.types_of_fields.models import CharKey, Moments, Numbers, Texts, UuidKey
 from vinyl.plans import shapes, writes
 
-pytestmark = pytest.mark.usefixtures("db")
+pytestmark = pytest.mark.usefixtures("nothing_known", "types_of_fields", "db")
 
 AT = dt.datetime(2024, 5, 1, 12, tzinfo=dt.UTC)
-
-
-@pytest.fixture(autouse=True)
-def nothing_known():
-    shapes.forget()
-    with override_settings(VINYL={}):
-        yield
-    for model in (CharKey, Moments, Numbers, Texts, UuidKey):
-        model.objects.all().delete()
-    shapes.forget()
 
 
 def loaded(instance):

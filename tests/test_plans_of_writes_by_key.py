@@ -13,23 +13,13 @@ from django.test import override_settings
 import vinyl
 from tests.library.models import Author, Book, Branch, Cover, Letter, NamedPlace, Note, Parcel, Tag
 from tests.plans import ENOUGH, built
-from tests.types_of_fields.models import CharKey, Moments, Numbers, Texts, UuidKey
+from tests.types_of_fields.models import CharKey, Moments, Numbers, UuidKey
 from vinyl.errors import NotUpdated
 from vinyl.plans import shapes, writes_by_key
 
-pytestmark = pytest.mark.usefixtures("db")
+pytestmark = pytest.mark.usefixtures("nothing_known", "types_of_fields", "db")
 
 AT = dt.datetime(2024, 5, 1, 12, tzinfo=dt.UTC)
-
-
-@pytest.fixture(autouse=True)
-def nothing_known():
-    shapes.forget()
-    with override_settings(VINYL={}):
-        yield
-    for model in (CharKey, Moments, Numbers, Texts, UuidKey):
-        model.objects.all().delete()
-    shapes.forget()
 
 
 async def made(model, **values):

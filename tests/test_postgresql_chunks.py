@@ -10,7 +10,7 @@ from django.test import override_settings
 import vinyl
 from tests.library.models import Author
 from tests.plans import ENOUGH
-from tests.test_postgresql_statements import Connected, waits  # noqa: F401 (a fixture)
+from tests.test_postgresql_statements import Connected
 from vinyl.drivers import postgresql
 from vinyl.drivers.postgresql import Statement, execute_in_chunks, is_idle
 from vinyl.drivers.postgresql.chunks import CHUNK
@@ -61,7 +61,7 @@ class Taken:
 
 
 @pytest.mark.parametrize("count", [0, 1, CHUNK, CHUNK + 1, 10_000])
-async def test_all_rows_are_taken_in_order_in_chunks(count, waits):  # noqa: F811
+async def test_all_rows_are_taken_in_order_in_chunks(count, waits):
     async with Connected() as connection:
         for _ in range(4):
             taken = Taken()

@@ -10,23 +10,8 @@ import vinyl
 from tests.library.models import Author, Book, Tag
 from tests.plans import ENOUGH
 from vinyl import transaction
-from vinyl.drivers.postgresql.waiting import Waiter
 
 pytestmark = [pytest.mark.engine("postgresql"), pytest.mark.usefixtures("db"), pytest.mark.asynchronous]
-
-
-@pytest.fixture
-def waits(monkeypatch):
-    """The waits for an answer, each of which is a round trip: a list."""
-    begun = []
-    begin = Waiter.begin
-
-    def noted(self, generator, state):
-        begun.append(generator)
-        return begin(self, generator, state)
-
-    monkeypatch.setattr(Waiter, "begin", noted)
-    return begun
 
 
 async def cursor(function, *args):

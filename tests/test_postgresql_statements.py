@@ -19,7 +19,6 @@ from tests.library.models import Author
 from vinyl.common.deadlines import after, setting
 from vinyl.drivers.postgresql import Statement, execute, execute_many, is_idle
 from vinyl.drivers.postgresql.prepared import MAX_LOSSES, MAX_STATEMENTS, Prepared
-from vinyl.drivers.postgresql.waiting import Waiter
 from vinyl.errors import DeadlineExceeded
 
 pytestmark = [
@@ -57,20 +56,6 @@ async def in_cursor(connection, sql, *params):
         return cursor.fetchall() if cursor.description else None
 
     return await vinyl.run(call)
-
-
-@pytest.fixture
-def waits(monkeypatch):
-    """The waits of connections for an answer, each of which is a round trip: a list."""
-    begun = []
-    begin = Waiter.begin
-
-    def noted(self, generator, state):
-        begun.append(generator)
-        return begin(self, generator, state)
-
-    monkeypatch.setattr(Waiter, "begin", noted)
-    return begun
 
 
 VALUES = [

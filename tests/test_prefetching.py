@@ -270,17 +270,9 @@ async def test_a_statement_is_made_once_for_each_number_of_keys(monkeypatch):
 
 # Relations of one level, on drivers that cannot send several statements in one round trip.
 
-side_by_side = [
-    pytest.mark.engine("sqlite", "mariadb", "mysql"),
-    pytest.mark.asynchronous,
-    pytest.mark.direct,
-]
 
-
-def marked(test):
-    for mark in side_by_side:
-        test = mark(test)
-    return test
+def side_by_side(test):
+    return pytest.mark.engine("sqlite", "mariadb", "mysql")(pytest.mark.asynchronous(pytest.mark.direct(test)))
 
 
 class Meeting:
@@ -302,7 +294,7 @@ class Meeting:
             self._here -= 1
 
 
-@marked
+@side_by_side
 async def test_relations_of_one_level_are_loaded_side_by_side(monkeypatch):
     await library()
     with database(pool={"max_size": 3}) as alias:
@@ -316,7 +308,7 @@ async def test_relations_of_one_level_are_loaded_side_by_side(monkeypatch):
     assert found == [("Ann", ["new", "old"]), ("Ann", []), ("Bob", ["old"])]
 
 
-@marked
+@side_by_side
 @pytest.mark.parametrize("size", [1, 2])
 async def test_that_is_as_far_as_there_are_free_connections(monkeypatch, size):
     await library()
@@ -329,7 +321,7 @@ async def test_that_is_as_far_as_there_are_free_connections(monkeypatch, size):
         assert all(len(book._state.fields_cache) >= 2 for book in books)
 
 
-@marked
+@side_by_side
 async def test_in_a_transaction_they_are_loaded_one_after_the_other(monkeypatch):
     await library()
     meeting = Meeting(monkeypatch, 1)
@@ -340,7 +332,7 @@ async def test_in_a_transaction_they_are_loaded_one_after_the_other(monkeypatch)
     assert (book.author.name, meeting.most) == ("Eve", 1)
 
 
-@marked
+@side_by_side
 async def test_if_one_of_them_fails_the_others_are_cancelled_and_its_error_is_raised(monkeypatch):
     await library()
     books = await Book.vinyl.order_by("pk")

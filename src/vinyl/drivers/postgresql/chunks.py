@@ -19,11 +19,10 @@ from psycopg import capabilities, errors, generators
 from vinyl.drivers.postgresql.connection import Connection
 from vinyl.drivers.postgresql.statements import FATAL_ERROR, LOST, Statement, is_lost, may_repeat, send
 from vinyl.drivers.postgresql.waiting import GIVE_WAY
+from vinyl.fairness import TURN
 
 # Rows: some tenths of a millisecond of the server's work, and of that of take().
 CHUNK = 400
-# Seconds of work after which other tasks have their turns.
-TURN = 0.003
 
 Take = Callable[[Sequence[Any]], None]
 
