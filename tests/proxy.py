@@ -2,7 +2,8 @@
 
     with Proxy(host, port) as proxy:      what connects to proxy.host, proxy.port is connected to host, port
         proxy.freeze(); proxy.thaw()      forward nothing for a while, in either direction; new clients wait as well
-        proxy.delay = 0.05                hold each piece back for so many seconds
+        proxy.hold_back(b"marker")        forward nothing of who has sent this, until let_through(); others overtake it
+    proxy.delay = 0.05                hold each piece back for so many seconds
         proxy.cut()                       reset all connections, now
         proxy.cut_after(5)                let so many more bytes through from the server, then reset that connection
         proxy.refuse(); proxy.accept()    have no listener for a while, at a port that stays the same
@@ -48,6 +49,8 @@ class Proxy:
         self._served: dict[asyncio.Task[None], list[socket.socket]] = {}
         self._flowing = asyncio.Event()
         self._flowing.set()
+        self._held_back: bytes | None = None
+        self._let_through = asyncio.Event()
         self._bytes_until_cut: int | None = None
         self._sent = bytearray()
         self._changed = threading.Condition()
@@ -72,6 +75,15 @@ class Proxy:
 
     def thaw(self) -> None:
         self._call(self._flowing.set)
+
+    def hold_back(self, marker: bytes) -> None:
+        """Forward nothing more of a client that has sent these bytes in one piece, those included."""
+        self._call(self._let_through.clear)
+        self._held_back = marker
+
+    def let_through(self) -> None:
+        self._held_back = None
+        self._call(self._let_through.set)
 
     def cut(self) -> None:
         """Reset all connections."""
@@ -100,9 +112,16 @@ class Proxy:
         """How many connections clients have with the proxy."""
         return len(self._served)
 
+    accepted = 0
+    """How many connections clients have made, those included that are closed."""
+
+    def was_sent(self, marker: bytes) -> bool:
+        """Whether some client has sent these bytes."""
+        return marker in self._sent
+
     def wait_for(self, marker: bytes) -> None:
         """Wait until some client has sent these bytes, now or earlier."""
-        self.wait_until(lambda: marker in self._sent)
+        self.wait_until(lambda: self.was_sent(marker))
 
     def wait_until(self, condition: Callable[[], bool]) -> None:
         """Wait until this is true; it is evaluated whenever something is sent, opened or closed."""
@@ -135,6 +154,7 @@ class Proxy:
         with suppress(BlockingIOError):
             client, _ = listening.accept()
             client.setblocking(False)
+            self.accepted += 1
             task = self._loop.create_task(self._serve(client))
             self._served[task] = [client]
             task.add_done_callback(self._forget)
@@ -191,6 +211,8 @@ class Proxy:
             if self.delay:
                 await asyncio.sleep(self.delay)
             await self._flowing.wait()
+            if self._held_back is not None and self._held_back in piece:
+                await self._let_through.wait()
             await self._loop.sock_sendall(target, part)
             if is_last:
                 raise ConnectionResetError

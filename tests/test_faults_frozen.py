@@ -1,14 +1,16 @@
-"""Servers that have fallen silent, and slow networks: others are served, and who gives up leaves the pool whole."""
+"""Servers that have fallen silent, slow networks, requests out of order: who gives up leaves the pool whole."""
 
 import asyncio
 import random
 import time
 
 import pytest
+from django.db import Error
 
 import vinyl
 from tests import server_connections, settings
 from tests.aliases import counts
+from tests.hops import Dropped, DroppedAt
 from tests.library.models import Author
 from tests.server_connections import own_number, sleep
 from tests.wholeness import assert_answers_are_not_mixed_up
@@ -141,3 +143,62 @@ async def test_on_a_slow_network_each_statement_gets_its_own_answer_whatever_is_
         await asyncio.gather(*(cancelled(moments.uniform(0, 0.03)) for _ in range(5)))
         await assert_answers_are_not_mixed_up(20, proxied)
     assert counts(proxied, "returns_bad") == (0,)
+
+
+# A request that overtakes the statement that it is to cancel.
+
+
+async def assert_it_is_gone(marker):
+    """Wait until the server does not run the statement any more."""
+    async with asyncio.timeout(SLACK):
+        while any(marker in statement for statement in (await server_connections.statements()).values()):
+            pass
+
+
+@pytest.mark.direct
+async def test_a_statement_that_was_overtaken_by_its_cancellation_is_cancelled(proxy, proxied, marker):
+    await own_number(proxied)
+    proxy.hold_back(marker.encode())
+    task = asyncio.create_task(execute(proxied, sleep(60, marker)))
+    await asyncio.to_thread(proxy.wait_for, marker.encode())
+    task.cancel()
+    # One that was made to no effect.
+    await asyncio.to_thread(proxy.wait_until, lambda: proxy.accepted > 1 == proxy.connections)
+    proxy.let_through()
+    with pytest.raises(asyncio.CancelledError):
+        async with asyncio.timeout(SLACK):
+            await task
+    await assert_it_is_gone(marker)
+    assert counts(proxied, "pool_in_use", "pool_size", "returns_bad") == (0, 1, 0)
+    await assert_answers_are_not_mixed_up(20, proxied)
+
+
+@pytest.mark.direct
+async def test_a_statement_that_was_overtaken_when_its_coroutine_was_dropped_is_cancelled(proxy, proxied, marker):
+    await own_number(proxied)
+    proxy.hold_back(marker.encode())
+    coroutine = execute(proxied, sleep(60, marker))
+    coroutine.send(None)
+    await asyncio.to_thread(proxy.wait_for, marker.encode())
+    coroutine.close()
+    await asyncio.to_thread(proxy.wait_until, lambda: proxy.accepted > 1)
+    proxy.let_through()
+    await gone_from(proxy)
+    await assert_it_is_gone(marker)
+    assert counts(proxied, "pool_in_use", "pool_size") == (0, 0)
+
+
+@pytest.mark.direct
+@pytest.mark.parametrize("before", range(4))
+async def test_nothing_is_sent_after_a_statement_whose_coroutine_was_dropped(proxy, proxied, marker, before):
+    async with transaction.atomic(using=proxied):
+        # One of these has a plan, and the next is sent together with what prepares it on the server.
+        for _ in range(before):
+            await insert_author(proxied, "x")
+        with pytest.raises(Dropped):
+            await DroppedAt(insert_author(proxied, "y"), 1)
+        with pytest.raises(Error):
+            await insert_author(proxied, marker)
+    await gone_from(proxy)
+    assert not proxy.was_sent(marker.encode())
+    assert not await Author.vinyl.exists()

@@ -122,7 +122,7 @@ async def test_a_statement_that_ends_at_once_is_not_killed(monkeypatch):
     async def kill(*args):
         pytest.fail("It was killed.")
 
-    monkeypatch.setattr(exchange, "kill_statement", kill)
+    monkeypatch.setattr(exchange, "kill", kill)
     await vinyl.connection.execute("SELECT 1")
     for hop in range(1, 4):
         with contextlib.suppress(asyncio.CancelledError):
@@ -267,7 +267,7 @@ async def test_a_statement_that_cannot_be_killed_loses_its_connection(monkeypatc
     async def kill(*args):
         raise OSError("no way")
 
-    monkeypatch.setattr(exchange, "kill_statement", kill)
+    monkeypatch.setattr(exchange, "kill", kill)
     monkeypatch.setattr(exchange, "CANCEL_TIMEOUT", 0.3)
     task, _ = await sleeping(2)
     with caplog.at_level(logging.WARNING, "vinyl.mysql"):

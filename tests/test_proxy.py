@@ -53,6 +53,23 @@ def test_it_forwards_in_both_directions_until_either_side_closes(proxy, connecte
     proxy.wait_until(lambda: proxy.connections == 0)
 
 
+def test_who_is_held_back_is_overtaken(proxy, server, connected):
+    client, peer = connected
+    proxy.hold_back(b"mark")
+    client.sendall(b"with a mark")
+    proxy.wait_for(b"with a mark")
+    with connect(proxy) as second, server.accept()[0] as its_peer:
+        second.sendall(b"without")
+        assert received(its_peer, 7) == b"without"
+    peer.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        peer.recv(1)
+    peer.settimeout(5)
+    proxy.let_through()
+    assert received(peer, 11) == b"with a mark"
+    assert proxy.accepted == 2
+
+
 def test_a_unix_socket_is_reached(tmp_path):
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(tmp_path / "socket"))

@@ -19,12 +19,14 @@ from vinyl.common.deadlines import TimeLimit, bounded, patience
 from vinyl.drivers.mysql.errors import is_of_server, translated
 from vinyl.drivers.mysql.options import Options
 from vinyl.drivers.mysql.statement import Patience, Statement
-from vinyl.drivers.mysql.wire import NOTHING, Wire, kill_statement
+from vinyl.drivers.mysql.wire import NOTHING, Wire, kill
 from vinyl.drivers.persistence import leave_behind, persist
 from vinyl.errors import OwnershipError
 
 # Seconds that a cancelled statement has to end by itself, before a connection is opened to kill it.
 GRACE = 0.02
+# Seconds until a statement that goes on is killed again: a kill that has overtaken it was of no effect.
+KILLED_EVERY = 0.2
 # Seconds that the server has to end a cancelled statement, before its connection is closed.
 CANCEL_TIMEOUT = 5.0
 
@@ -114,10 +116,7 @@ class Exchange:
         deadline = now + seconds
         try:
             if not await _has_ended(statement, now + GRACE):
-                is_killed = await self._kill(deadline)
-                if not await _has_ended(statement, deadline):
-                    raise TimeoutError
-                if is_killed:
+                if await self._kill_until_ended(statement, deadline):
                     await self._outlive_kill(deadline)
                 else:
                     self._wire.shut(politely=True)
@@ -136,9 +135,18 @@ class Exchange:
             self._wire.shut(politely=False)
             raise
 
+    async def _kill_until_ended(self, statement: Statement, deadline: float) -> bool:
+        """Kill the running statement, again and again, until its answer has come; tell whether each kill succeeded."""
+        now = asyncio.get_running_loop().time
+        while now() < deadline:
+            is_killed = await self._kill(deadline)
+            if await _has_ended(statement, min(now() + KILLED_EVERY, deadline) if is_killed else deadline):
+                return is_killed
+        raise TimeoutError
+
     async def _kill(self, deadline: float) -> bool:
         """Kill the running statement; tell whether the server has said that it did."""
-        killing = asyncio.create_task(kill_statement(self._options, self._wire))
+        killing = asyncio.create_task(kill(self._options, self._wire, b"QUERY"))
         try:
             await persist(lambda: asyncio.shield(killing), deadline)
         except TimeoutError:
@@ -153,7 +161,8 @@ class Exchange:
     async def _kill_left_behind(self) -> None:
         with suppress(TimeoutError, MySQLdb.MySQLError, MySQLError, OSError):
             async with asyncio.timeout(CANCEL_TIMEOUT):
-                await kill_statement(self._options, self._wire)
+                # The whole connection, which is closed here: a kill that overtakes the statement is of effect as well.
+                await kill(self._options, self._wire, b"CONNECTION")
 
     async def _outlive_kill(self, deadline: float) -> None:
         """Send statements until one is not killed: a kill that came too late would hit somebody else's.

@@ -284,12 +284,12 @@ def _unreachable(address: Address, options: Options, why: object) -> MySQLdb.Ope
     return MySQLdb.OperationalError(code, f"Can't connect to {where} ({why})")
 
 
-async def kill_statement(options: Options, wire: Wire) -> None:
-    """End the statement that runs on a wire, by a connection made for this to the same server."""
+async def kill(options: Options, wire: Wire, what: bytes) -> None:
+    """End the QUERY that runs on a wire, or its CONNECTION, over a connection made for this to the same server."""
     without_database = replace(options, asyncmy={**options.asyncmy, "database": None})
     second = await _open_wire_to(wire.address, without_database, prove=False)
     try:
-        await second.query(b"KILL QUERY %d" % wire.thread_id())
+        await second.query(b"KILL %b %d" % (what, wire.thread_id()))
     except MySQLError as error:
         if error.args[0] != ER.NO_SUCH_THREAD:
             raise

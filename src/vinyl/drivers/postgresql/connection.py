@@ -1,8 +1,8 @@
 """psycopg's synchronous connection, waiting through the bridge.
 
-Protocol of a wait that is cancelled: the statement is cancelled on the server too, by a request with a deadline of its
-own, and its result is read to the end. What cannot be brought to an end in that time is closed instead. So a connection
-that survives is idle, or in a transaction that can only be rolled back.
+Protocol of a wait that is cancelled: the statement is cancelled on the server too, by requests that go over connections
+of their own, until its result has come, which is read to the end. What cannot be brought to an end within a deadline is
+closed instead. So a connection that survives is idle, or in a transaction that can only be rolled back.
 
 The module knows nothing of wrappers and pools.
 """
@@ -34,6 +34,8 @@ from vinyl.errors import OwnershipError
 INTERVAL = 1.0
 # Seconds that the server has to end a cancelled statement, before its connection is closed.
 CANCEL_TIMEOUT = 5.0
+# Seconds until a statement that goes on is cancelled again: a request that has overtaken it was of no effect.
+CANCELLED_EVERY = 0.1
 
 # In a coroutine, and for a connection of either class.
 _cancel_safe: Any = psycopg.AsyncConnection.cancel_safe
@@ -123,7 +125,7 @@ class Connection(psycopg.Connection[Any]):
                 self.waiter.stop()
         except GeneratorExit:
             # The coroutine is being dropped: it cannot wait for what the server still has to say.
-            self._drop_statement()
+            self._drop_statement(gen)
             raise
         except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
             if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
@@ -152,7 +154,7 @@ class Connection(psycopg.Connection[Any]):
         try:
             return await waiting.wait_async(gen, self.pgconn.socket, interval or INTERVAL, **limits)
         except GeneratorExit:
-            self._drop_statement()
+            self._drop_statement(gen)
             raise
 
     def _start_query(self) -> Generator[Any, Any, None]:
@@ -174,20 +176,35 @@ class Connection(psycopg.Connection[Any]):
         self.wait(generators.fetch_many(self.pgconn))
         self.has_answer_to_come = False
 
-    def _drop_statement(self) -> None:
+    def _drop_statement(self, gen: Generator[Any, Any, Any]) -> None:
         """Close the connection, once the server was told, which would go on with the statement and keep its locks."""
         is_running = self.pgconn.transaction_status == TransactionStatus.ACTIVE
-        self._is_left_behind = is_running and psycopg.capabilities.has_cancel_safe() and leave_behind(self._cancel)
-        if not self._is_left_behind:
+        self._is_left_behind = (
+            is_running and psycopg.capabilities.has_cancel_safe() and leave_behind(lambda: self._cancel(gen))
+        )
+        if self._is_left_behind:
+            # As long as libpq is in pipeline mode it would send more.
+            self.lock.is_over = True  # type: ignore[attr-defined]
+        else:
             self.waiter.close()
 
-    async def _cancel(self) -> None:
+    async def _cancel(self, gen: Generator[Any, Any, Any]) -> None:
         # Closed only afterwards: a pooler forgets whom it has served for a client that has gone.
         try:
-            with suppress(psycopg.Error):
-                await _cancel_safe(self, timeout=CANCEL_TIMEOUT)
+            with suppress(psycopg.Error, TimeoutError):
+                async with asyncio.timeout(CANCEL_TIMEOUT):
+                    await self._cancel_until_ended(gen, CANCEL_TIMEOUT)
         finally:
             self.waiter.close()
+
+    async def _cancel_until_ended(self, gen: Generator[Any, Any, Any], seconds: float) -> None:
+        """Ask the server, again and again, to cancel the running statement, until the generator has its result."""
+        while True:
+            await _cancel_safe(self, timeout=seconds)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CANCELLED_EVERY):
+                    await self._resume(gen)
+                    return
 
     def close(self) -> None:
         if not self._is_left_behind:
@@ -208,8 +225,7 @@ class Connection(psycopg.Connection[Any]):
             return
         deadline = asyncio.get_running_loop().time() + seconds
         try:
-            await persist(lambda: _cancel_safe(self, timeout=seconds), deadline)
-            await persist(lambda: self._resume(gen), deadline)
+            await persist(lambda: self._cancel_until_ended(gen, seconds), deadline)
         except psycopg.errors.QueryCanceled:
             pass
         except psycopg.Error as error:
@@ -228,14 +244,19 @@ class Connection(psycopg.Connection[Any]):
 
 
 class _ExclusiveUse:
-    """In place of psycopg's lock: who finds it taken gets an error, since waiting would block the event loop."""
+    """In place of psycopg's lock: who finds it taken gets an error, since waiting would block the event loop.
 
-    __slots__ = ("_taken",)
+    When it is over, which is for good, nobody gets it any more.
+    """
+
+    __slots__ = ("_taken", "is_over")
 
     def __init__(self) -> None:
-        self._taken = False
+        self._taken = self.is_over = False
 
     def __enter__(self) -> None:
+        if self.is_over:
+            raise psycopg.OperationalError("the connection is closed")
         if self._taken:
             raise OwnershipError(
                 "Two tasks used one PostgreSQL connection, or a cursor of it, at the same time. Give each task a "
