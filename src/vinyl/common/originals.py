@@ -1,7 +1,7 @@
 """Whether statements go through cursors as Django makes them, or a project has put something of its own in between.
 
     has_own_cursors(wrapper_class, options)     a backend that makes its cursors in its own way, to set `search_path` or
-                                                to count statements for example, or OPTIONS["cursor_factory"]
+                                                to count statements for example, or a class of cursors in OPTIONS
     cursors_are_patched()                       somebody has replaced CursorWrapper.execute(), as tools that trace
                                                 statements do
 
@@ -19,6 +19,8 @@ from django.db.backends.utils import CursorWrapper
 
 # Of a DatabaseWrapper, what is between a statement and the driver's cursor.
 _MAKING_CURSORS = ("cursor", "_cursor", "make_cursor", "create_cursor", "_prepare_cursor")
+# Options of psycopg and of mysqlclient.
+_CLASSES_OF_CURSORS = ("cursor_factory", "cursorclass")
 _FOLDER = os.path.join(os.path.dirname(django.__file__), "")
 
 
@@ -43,7 +45,7 @@ _EXECUTE, _EXECUTEMANY = _original(CursorWrapper.execute), _original(CursorWrapp
 def has_own_cursors(wrapper_class: type[Any], options: Mapping[str, Any]) -> bool:
     """Tell whether a project's DatabaseWrapper class makes its cursors otherwise than one of Django's."""
     methods = (getattr(wrapper_class, name, None) for name in _MAKING_CURSORS)
-    return options.get("cursor_factory") is not None or not all(map(_is_djangos, methods))
+    return any(map(options.get, _CLASSES_OF_CURSORS)) or not all(map(_is_djangos, methods))
 
 
 def cursors_are_patched() -> bool:

@@ -17,9 +17,11 @@ One that executes planned statements natively, without the bridge, has these too
     execute(connection, statement, params)  a coroutine: gives a Result, whose rows() are made as they are asked for
     execute_in_chunks(connection, statement, params, take)      a coroutine: calls take() with rows as they arrive, and
                                             gives True; or False where execute() has to be called
+    pipelines                           whether there is execute_many()
     execute_many(connection, statements)    a coroutine: several, with their parameters, in one round trip
     is_caught_up(connection)            whether catch_up() has nothing to do
-    connection.prepares                 whether statements are prepared on the server, as the settings have it
+    connection.prepares                 whether statements are prepared on the server, as the settings have it; where
+                                        there is a choice
 
 All but the mixin and catch_up() may be called outside of the bridge. Nothing is imported before the first connection of
 its kind is needed.
@@ -60,6 +62,7 @@ class NativeDriver(Driver, Protocol):
     """A driver that executes planned statements natively."""
 
     Statement: type
+    pipelines: bool
 
     @staticmethod
     async def execute(connection: Any, statement: Any, params: Any) -> Any: ...

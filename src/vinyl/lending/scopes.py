@@ -170,7 +170,7 @@ class ConnectionSource:
         wrapper.ensure_connection()
         attributes = {name: value for name, value in vars(wrapper).items() if name not in known}
         connection, wrapper.connection = wrapper.connection, None
-        if self.native is not None:
+        if self.native is not None and hasattr(connection, "prepares"):
             connection.prepares = prepares_statements(self.alias, self.settings)
         return Session(connection, attributes)
 

@@ -29,7 +29,7 @@ from vinyl.lending.scopes import ConnectionSource
 from vinyl.loading.rows import SLICE, load
 from vinyl.plans.binders import OutOfPlan
 from vinyl.plans.learning import COUNTED, INSERTS, READS_INSTANCES, WRITES, Call, Params, Plan
-from vinyl.plans.natively import execute_here, natively, rows_of, sending, sending_together
+from vinyl.plans.natively import execute_here, natively, new_key, rows_of, sending, sending_together
 from vinyl.plans.prefetching import prefetch
 
 Dispatch = Callable[..., Any]
@@ -96,6 +96,8 @@ async def execute_together(queries: Sequence[tuple[Plan, Params]]) -> list[Any] 
     if any(plan.alias != alias for plan, _ in queries):
         return None
     source = await scopes.source_here(alias)
+    if source.native is None or not source.native.pipelines:
+        return None
     is_done, results = await natively(source, False, sending_together(source, queries))
     if not is_done:
         return None
@@ -106,7 +108,7 @@ async def _finished(source: ConnectionSource, plan: Plan, result: Any) -> Any:
     if plan.asks in COUNTED:
         return _counted(plan, result.rowcount)
     if plan.asks not in READS_INSTANCES:
-        return _value(plan, rows_of(source, result))
+        return _value(plan, new_key(result) if plan.asks == "insert_id" else rows_of(source, result))
     return _answer(plan, await _with_relations(plan, await _loaded(source, plan, result)))
 
 

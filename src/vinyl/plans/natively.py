@@ -37,7 +37,7 @@ def execute_here(plan: Plan, params: Params) -> Any:
         connection.before_use()
         is_done, result = bridge.await_(natively(source, plan.asks in WRITES, sending(source, plan, params)))
         if is_done:
-            return result.rowcount if plan.asks in COUNTED else _rows(source, result)
+            return _given(source, plan, result)
     with connection.cursor() as cursor:
         cursor.execute(plan.sql, params)
         if plan.asks in COUNTED:
@@ -54,7 +54,7 @@ def execute_all_here(alias: str, queries: Sequence[tuple[Plan, Params]]) -> Iter
     source = getattr(connection, "source", None)
     if len(queries) > 1 and source is not None and connection.is_free_or_pinned:
         connection.before_use()
-        if source.native is not None:
+        if source.native is not None and source.native.pipelines:
             is_done, results = bridge.await_(natively(source, False, sending_together(source, queries)))
             if is_done:
                 yield from (_rows(source, result) for result in results)
@@ -79,6 +79,17 @@ async def _side_by_side(number: int, queries: Sequence[tuple[Plan, Params]]) -> 
 async def _executed(places: asyncio.Semaphore, plan: Plan, params: Params) -> Any:
     async with places:
         return await run(execute_here, plan, params)
+
+
+def _given(source: ConnectionSource, plan: Plan, result: Any) -> Any:
+    if plan.asks in COUNTED:
+        return result.rowcount
+    return new_key(result) if plan.asks == "insert_id" else _rows(source, result)
+
+
+def new_key(result: Any) -> list[tuple[Any]]:
+    """Return the key that was given to a new row, as a row that the server would have returned."""
+    return [(result.lastrowid,)]
 
 
 def rows_of(source: ConnectionSource, result: Any, start: int = 0, stop: int | None = None) -> list[Any]:

@@ -4,10 +4,11 @@ Django's MySQL backend runs on mysqlclient, and goes on doing so in the synchron
 mysqlclient's shape whose statements asyncmy carries: mysqlclient's cursors, converters and escaping work on it as they
 are, so values, row counts, `executemany()` and errors are those of the synchronous mode.
 
+    statements.py   statements that are made once and executed often, without cursors and without the bridge
     connection.py   mysqlclient's connection, on top of the others
     result.py       mysqlclient's result
-    exchange.py     statements, one at a time, each brought to its end
-    statement.py    one statement, which can be waited for again after a cancellation
+    exchange.py     exchanges with the server, one at a time, each brought to its end
+    resumable.py    one exchange, which can be waited for again after a cancellation
     wire.py         asyncmy's connection: connecting, TLS, authentication
     options.py      what Django passes to mysqlclient, as asyncmy wants it; refuses what asyncmy cannot do
     converters.py   mysqlclient's converters, as asyncmy wants them
@@ -50,6 +51,27 @@ if tuple(map(int, version("asyncmy").split(".")[:3])) < (0, 2, 15):
 from vinyl.common.deadlines import TimeLimit
 from vinyl.drivers.mysql.connection import Connection, connect
 from vinyl.drivers.mysql.options import options_for
+from vinyl.drivers.mysql.statements import Result, Statement, execute, execute_in_chunks
+
+__all__ = [
+    "Connection",
+    "Result",
+    "Statement",
+    "Wrapper",
+    "catch_up",
+    "connect",
+    "drop_cursor",
+    "execute",
+    "execute_in_chunks",
+    "is_alive",
+    "is_caught_up",
+    "is_idle",
+    "pipelines",
+    "terminate",
+]
+
+# Each statement is a round trip of its own.
+pipelines = False
 
 # What Django asks each wrapper's server for: its version, mode and time zones. By alias, host and port.
 _server_data: dict[tuple[Any, ...], dict[str, Any]] = {}
@@ -111,6 +133,11 @@ def drop_cursor(cursor: Any) -> bool:
         cursor.connection = None
         return False
     cursor.close()
+    return True
+
+
+def is_caught_up(connection: Connection) -> bool:
+    """Nothing is left to be waited for, see catch_up()."""
     return True
 
 

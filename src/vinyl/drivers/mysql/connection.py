@@ -84,13 +84,19 @@ class Connection(_Python):  # type: ignore[misc]
     # Exchanges with the server.
 
     def query(self, query: bytes | bytearray | str) -> None:
-        self._take_answer(self._wire.query(query.encode(self.encoding) if isinstance(query, str) else bytes(query)))
+        sent = query.encode(self.encoding) if isinstance(query, str) else bytes(query)
+        await_(self._take_answer(self._wire.query, sent))
+
+    async def answer_to(self, query: bytes) -> Any:
+        """In a coroutine: execute a statement, and return asyncmy's answer."""
+        await self._take_answer(self._wire.query, query)
+        return self._answer
 
     def next_result(self) -> int:
         """Read the next answer of a statement that has several; return -1 where there is none."""
         if not self._has_more:
             return -1
-        self._take_answer(self._wire.next_answer())
+        await_(self._take_answer(self._wire.next_answer))
         return 0
 
     def autocommit(self, on: bool) -> None:
@@ -111,28 +117,28 @@ class Connection(_Python):  # type: ignore[misc]
         self.encoding = self._wire.encoding = MySQLdb.connections._charset_to_encoding.get(charset, charset)
 
     def ping(self, reconnect: bool = False) -> None:
-        self._exchange.run(self._wire.check())
+        await_(self._exchange.complete(self._wire.check))
 
     def select_db(self, name: str) -> None:
-        self._exchange.run(self._wire.select_database(name))
+        await_(self._exchange.complete(self._wire.select_database, name))
 
     def set_server_option(self, option: int) -> None:
-        self._exchange.run(self._wire.set_option(option))
+        await_(self._exchange.complete(self._wire.set_option, option))
 
     def kill(self, thread_id: int) -> None:
         self.query(b"KILL %d" % thread_id)
 
     def stat(self) -> str:
-        return str(self._exchange.run(self._wire.status()))
+        return str(await_(self._exchange.complete(self._wire.status)))
 
-    def _take_answer(self, coroutine: Coroutine[Any, None, Any]) -> None:
+    async def _take_answer(self, command: Callable[..., Coroutine[Any, None, Any]], *args: Any) -> None:
         self._answer, self._has_more, self._hides_number = None, False, False
         was_idle, self._status_is_known = self._seems_idle, False
         try:
-            self._exchange.run(coroutine)
+            await self._exchange.complete(command, *args)
         except MySQLdb.MySQLError:
             if was_idle:
-                self._ask_for_status()
+                await self._ask_for_status()
             raise
         finally:
             # A cancelled statement has been answered as well.
@@ -143,14 +149,14 @@ class Connection(_Python):  # type: ignore[misc]
             failures.clear()
             raise error
 
-    def _ask_for_status(self) -> None:
+    async def _ask_for_status(self) -> None:
         """Learn whether a statement that has failed left a transaction behind, as a procedure may; errors do not tell.
 
         A ping leaves the server's warnings as they are, unlike a statement.
         """
         failure = self._exchange.failure
         with suppress(MySQLdb.MySQLError, DeadlineExceeded), with_grace():
-            self.ping()
+            await self._exchange.complete(self._wire.check)
             self.server_status = self._wire.server_status
             self._status_is_known = True
         self._exchange.failure = failure

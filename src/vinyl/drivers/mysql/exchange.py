@@ -6,7 +6,7 @@ for.
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -14,11 +14,10 @@ import MySQLdb
 from asyncmy.errors import MySQLError
 from MySQLdb.constants import CR, ER
 
-from vinyl.bridge import await_
 from vinyl.common.deadlines import TimeLimit, bounded, patience
 from vinyl.drivers.mysql.errors import is_of_server, translated
 from vinyl.drivers.mysql.options import Options
-from vinyl.drivers.mysql.statement import Patience, Statement
+from vinyl.drivers.mysql.resumable import Patience, Resumable
 from vinyl.drivers.mysql.wire import NOTHING, Wire, kill
 from vinyl.drivers.persistence import leave_behind, persist
 from vinyl.errors import OwnershipError
@@ -48,7 +47,7 @@ class Exchange:
         self._wire = wire
         self._time_limit = time_limit
         self._options = options
-        self._statement: Statement | None = None
+        self._statement: Resumable | None = None
         read, write = (options.rest.get(name) or None for name in ("read_timeout", "write_timeout"))
         self._patience = None if read is write is None else Patience(read, write, lambda: wire.is_writing)
         # Of the last exchange.
@@ -58,23 +57,21 @@ class Exchange:
     def is_going_on(self) -> bool:
         return self._statement is not None
 
-    def run(self, coroutine: Coroutine[Any, None, Any]) -> Any:
-        """Wait, through the bridge, for a coroutine of the wire's; raise mysqlclient's errors."""
+    async def complete(self, command: Callable[..., Coroutine[Any, None, Any]], *args: Any) -> Any:
+        """Await a coroutine of the wire's; raise mysqlclient's errors."""
         limit = self._time_limit
-        try:
-            deadline = limit.begin(limit.executing)
-            return await_(bounded(deadline, self._run(coroutine), lambda: limit.executing))
-        finally:
-            # It was not begun where it would be of no use, or in a coroutine that is being dropped.
-            coroutine.close()
+        if not limit.is_set:
+            return await self._complete(command, *args)
+        deadline = limit.begin(limit.executing)
+        return await bounded(deadline, self._complete(command, *args), lambda: limit.executing)
 
-    async def _run(self, coroutine: Coroutine[Any, None, Any]) -> Any:
+    async def _complete(self, command: Callable[..., Coroutine[Any, None, Any]], *args: Any) -> Any:
         if self._statement is not None:
             raise OwnershipError(
                 "Two tasks used one MySQL connection, or a cursor of it, at the same time. Give each task a cursor of "
                 "its own."
             )
-        statement = self._statement = Statement(coroutine, self._patience)
+        statement = self._statement = Resumable(command(*args), self._patience)
         self.failure = Failure()
         try:
             return await statement.wait()
@@ -106,7 +103,7 @@ class Exchange:
             self._statement = None
             statement.close()
 
-    async def _end(self, statement: Statement) -> None:
+    async def _end(self, statement: Resumable) -> None:
         """Bring a cancelled statement to its end, killing it on the server if it goes on, or close the connection."""
         seconds = patience(CANCEL_TIMEOUT)
         if not seconds:
@@ -135,7 +132,7 @@ class Exchange:
             self._wire.shut(politely=False)
             raise
 
-    async def _kill_until_ended(self, statement: Statement, deadline: float) -> bool:
+    async def _kill_until_ended(self, statement: Resumable, deadline: float) -> bool:
         """Kill the running statement, again and again, until its answer has come; tell whether each kill succeeded."""
         now = asyncio.get_running_loop().time
         while now() < deadline:
@@ -170,7 +167,7 @@ class Exchange:
         Its answer tells whether a transaction is open, as well.
         """
         while True:
-            probe = Statement(self._wire.query(NOTHING))
+            probe = Resumable(self._wire.query(NOTHING))
             try:
                 await persist(probe.wait, deadline)
             except MySQLError as error:
@@ -180,7 +177,7 @@ class Exchange:
                 return
 
 
-async def _has_ended(statement: Statement, deadline: float) -> bool:
+async def _has_ended(statement: Resumable, deadline: float) -> bool:
     """Wait for the answer to a cancelled statement, which may well be an error, until the deadline."""
     try:
         await persist(statement.wait, deadline)

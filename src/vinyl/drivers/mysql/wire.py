@@ -1,7 +1,7 @@
 """asyncmy's connection to a server: what it lacks for connecting as mysqlclient does.
 
 TLS is negotiated by what the server offers, and by the event loop's own means, which serve uvloop too. A password is
-not sent in clear text over a network. All that this package knows of asyncmy's internals, `Statement` aside, is here.
+not sent in clear text over a network. All that this package knows of asyncmy's internals, `Resumable` aside, is here.
 """
 
 import asyncio

@@ -60,8 +60,12 @@ __all__ = [
     "is_alive",
     "is_caught_up",
     "is_idle",
+    "pipelines",
     "terminate",
 ]
+
+# Several statements can be sent in one round trip.
+pipelines = True
 
 
 class _Database:

@@ -1,7 +1,7 @@
 """One exchange with the server, which can be waited for again after a cancellation.
 
 asyncmy reads an answer in coroutines of its own: a cancellation that reaches them leaves half an answer behind, so they
-close the connection. A `Statement` steps such a coroutine itself. It is the one that is cancelled, at one place where
+close the connection. A `Resumable` steps such a coroutine itself. It is the one that is cancelled, at one place where
 nothing is lost, and can be waited for again.
 """
 
@@ -23,7 +23,7 @@ class Patience:
         return (self.write_timeout or self.read_timeout) if is_writing else self.read_timeout
 
 
-class Statement:
+class Resumable:
     """A coroutine of asyncmy's that goes on where it was when wait() is called again after a cancellation."""
 
     def __init__(self, coroutine: Coroutine[Any, None, Any], patience: Patience | None = None) -> None:
