@@ -19,6 +19,7 @@ from tests.wholeness import (
     assert_nothing_runs,
     assert_pool_is_whole,
     is_anything_running,
+    what_is_running,
 )
 from vinyl import transaction
 
@@ -266,7 +267,7 @@ async def test_a_cancelled_statement_ends_at_once_and_its_connection_goes_on(end
     waiting = InAStatement()
     await waiting.prepare()
     await end(waiting)
-    assert not await is_anything_running()
+    assert await what_is_running() == []
     assert vinyl.connection.statistics()["returns_bad"] == 0
     assert vinyl.connection.statistics()["pool_size"] == 1
 

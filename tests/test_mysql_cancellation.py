@@ -10,6 +10,7 @@ import pytest
 from django.db import OperationalError, connections
 
 import vinyl
+from tests import server_connections
 from tests.hops import CancelledAt
 from tests.library.models import Author
 from tests.wholeness import assert_answers_are_not_mixed_up, assert_pool_is_whole
@@ -269,7 +270,7 @@ async def test_a_statement_that_cannot_be_killed_loses_its_connection(monkeypatc
 
     monkeypatch.setattr(exchange, "kill", kill)
     monkeypatch.setattr(exchange, "CANCEL_TIMEOUT", 0.3)
-    task, _ = await sleeping(2)
+    task, marker = await sleeping()
     with caplog.at_level(logging.WARNING, "vinyl.mysql"):
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -278,6 +279,8 @@ async def test_a_statement_that_cannot_be_killed_loses_its_connection(monkeypatc
     assert "did not end" in caplog.text
     assert vinyl.connection.statistics()["returns_bad"] == 1
     await assert_answers_are_not_mixed_up(50)
+    # By somebody else, so that the next test finds the server at rest.
+    await server_connections.end(await thread_of(marker))
 
 
 async def test_two_tasks_cannot_use_one_connection_at_a_time():

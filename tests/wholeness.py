@@ -51,35 +51,45 @@ def _echo(count: int, alias: str) -> None:
 async def assert_nothing_runs() -> None:
     """Wait until the server has nothing to do for the pool of the default database."""
     deadline = time.monotonic() + PATIENCE
-    while await is_anything_running():
-        assert time.monotonic() < deadline
+    while running := await what_is_running():
+        assert time.monotonic() < deadline, f"There is more than there should be: {running}"
         await asyncio.sleep(0)
 
 
 async def is_anything_running() -> bool:
     """Tell whether a statement or a transaction goes on, or a connection is open that the pool does not know."""
+    return bool(await what_is_running())
+
+
+async def what_is_running() -> list[str]:
+    """Return what is_anything_running() tells of: all threads or sessions, if one of them should not be there."""
     size = vinyl.connection.statistics()["pool_size"]
     if settings.ENGINE == "sqlite":
-        return _is_locked() or sum(thread.name == "vinyl default" for thread in threading.enumerate()) > size
+        threads = [thread.name for thread in threading.enumerate() if thread.name == "vinyl default"]
+        return ["a lock"] if _is_locked() else threads if len(threads) > size else []
     sessions = await (_sessions_of_postgresql() if settings.ENGINE == "postgresql" else _sessions_of_mysql())
     # One is Django's own. A pooler keeps as many as it wants.
-    return any(sessions) or (not settings.POOL_MODE and len(sessions) > size + 1)
+    is_more = any(is_busy for is_busy, _ in sessions) or (not settings.POOL_MODE and len(sessions) > size + 1)
+    return [f"{'busy' if is_busy else 'idle'}, {what}" for is_busy, what in sessions] if is_more else []
 
 
-async def _sessions_of_postgresql() -> list[bool]:
-    """Tell of each connection to the default database whether it is busy."""
-    rows = await vinyl.connections["other"].execute(
-        "SELECT state <> 'idle' FROM pg_stat_activity WHERE datname = %s AND backend_type = 'client backend'",
+async def _sessions_of_postgresql() -> list[tuple[bool, str]]:
+    """Tell of each connection to the default database whether it is busy, and its last statement."""
+    return await vinyl.connections["other"].execute(  # type: ignore[no-any-return]
+        "SELECT state <> 'idle', query FROM pg_stat_activity WHERE datname = %s AND backend_type = 'client backend'",
         [connections["default"].settings_dict["NAME"]],
     )
-    return [is_busy for (is_busy,) in rows]
 
 
-async def _sessions_of_mysql() -> list[bool]:
+async def _sessions_of_mysql() -> list[tuple[bool, str]]:
     # Not from information_schema: MySQL's is in utf8mb3, and fails where anybody's statement is not.
     rows = await vinyl.connections["other"].execute("SHOW FULL PROCESSLIST")
     name = connections["default"].settings_dict["NAME"]
-    return [command != "Sleep" for _, _, _, database, command, *_ in rows if database == name]
+    return [
+        (command != "Sleep", f"{number} {statement}")
+        for number, _, _, database, command, _, _, statement, *_ in rows
+        if database == name
+    ]
 
 
 def _is_locked() -> bool:
