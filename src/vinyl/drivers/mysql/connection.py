@@ -2,6 +2,10 @@
 
 mysqlclient's Connection is a thin layer of Python around one of C. This is the same layer of Python, taken from there,
 around asyncmy: what is below, with the names and the meaning that the C layer gives them.
+
+It differs in when the server is told of autocommit: just before the next statement; and a transaction in which nothing
+was executed is neither committed nor rolled back. So one transaction after the other costs a round trip for each COMMIT
+and no more. A connection may be idle without autocommit then, which keeps nothing that anybody waits for.
 """
 
 from collections.abc import Callable, Coroutine, Mapping
@@ -49,6 +53,10 @@ class Connection(_Python):  # type: ignore[misc]
         self._exchange = Exchange(wire, options, time_limit)
         self.server_status = wire.server_status
         self._status_is_known = True
+        # What the next statement is to find; None: what is there.
+        self._wanted_autocommit: bool | None = None
+        # Whether anything was executed without autocommit that was not committed or rolled back.
+        self._may_have_begun = False
         # mysqlclient's attributes.
         self.converter = rest["conv"]
         self.encoders = {kind: convert for kind, convert in rest["conv"].items() if type(kind) is not int}
@@ -100,14 +108,31 @@ class Connection(_Python):  # type: ignore[misc]
         return 0
 
     def autocommit(self, on: bool) -> None:
-        if self.get_autocommit() != bool(on):
-            self.query(b"SET autocommit = %d" % bool(on))
+        self._wanted_autocommit = bool(on)
+        if on and self._is_in_transaction:
+            # Which it commits.
+            await_(self._switch_autocommit())
 
     def commit(self) -> None:
-        self.query(b"COMMIT")
+        self._end_transaction(b"COMMIT")
 
     def rollback(self) -> None:
-        self.query(b"ROLLBACK")
+        self._end_transaction(b"ROLLBACK")
+
+    def _end_transaction(self, query: bytes) -> None:
+        if self._is_in_transaction or not self.open:
+            self.query(query)
+            self._may_have_begun = False
+
+    async def _switch_autocommit(self) -> None:
+        """Have the server know what is wanted."""
+        if self._wanted_autocommit is not None and self._wanted_autocommit is not self._has_autocommit:
+            try:
+                await self._exchange.complete(self._wire.query, b"SET autocommit = %d" % self._wanted_autocommit)
+            finally:
+                self._note_answer()
+            self._may_have_begun = False
+        self._wanted_autocommit = None
 
     def set_character_set(self, charset: str, collation: str | None = None) -> None:
         if is_unsafe(charset):
@@ -132,8 +157,11 @@ class Connection(_Python):  # type: ignore[misc]
         return str(await_(self._exchange.complete(self._wire.status)))
 
     async def _take_answer(self, command: Callable[..., Coroutine[Any, None, Any]], *args: Any) -> None:
+        if self._wanted_autocommit is not None:
+            await self._switch_autocommit()
         self._answer, self._has_more, self._hides_number = None, False, False
         was_idle, self._status_is_known = self._seems_idle, False
+        self._may_have_begun = self._may_have_begun or not self._has_autocommit
         try:
             await self._exchange.complete(command, *args)
         except MySQLdb.MySQLError:
@@ -235,8 +263,16 @@ class Connection(_Python):  # type: ignore[misc]
 
     @property
     def _seems_idle(self) -> bool:
-        in_transaction = self.server_status & SERVER_STATUS.SERVER_STATUS_IN_TRANS
-        return self.get_autocommit() and not in_transaction
+        return self.get_autocommit() and not self._is_in_transaction
+
+    @property
+    def _is_in_transaction(self) -> bool:
+        """Whether there may be something to commit or to roll back."""
+        return self._may_have_begun or bool(self.server_status & SERVER_STATUS.SERVER_STATUS_IN_TRANS)
+
+    @property
+    def _has_autocommit(self) -> bool:
+        return bool(self.server_status & SERVER_STATUS.SERVER_STATUS_AUTOCOMMIT)
 
     def fileno(self) -> int:
         return self._wire.fileno()
@@ -258,7 +294,7 @@ class Connection(_Python):  # type: ignore[misc]
         return str(self.charset)
 
     def get_autocommit(self) -> bool:
-        return bool(self.server_status & SERVER_STATUS.SERVER_STATUS_AUTOCOMMIT)
+        return self._has_autocommit if self._wanted_autocommit is None else self._wanted_autocommit
 
     def close(self) -> None:
         self.terminate()
