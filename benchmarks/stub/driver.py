@@ -9,6 +9,8 @@ from typing import Any
 from benchmarks.stub import base
 from vinyl import bridge, drivers
 
+# See vinyl.drivers.
+pipelines = True
 # Rows that arrive at a time.
 CHUNK = 400
 

@@ -108,6 +108,9 @@ class Connection(_Python):  # type: ignore[misc]
         return 0
 
     def autocommit(self, on: bool) -> None:
+        if not self.open:
+            # Who begins a transaction learns that there is nothing to begin it on.
+            self.ping()
         self._wanted_autocommit = bool(on)
         if on and self._is_in_transaction:
             # Which it commits.
