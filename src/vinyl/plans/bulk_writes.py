@@ -25,7 +25,7 @@ from vinyl.loading.states import attributes_of
 from vinyl.plans import arrays, binders
 from vinyl.plans.binders import OutOfPlan
 from vinyl.plans.lanes import execute, execute_now
-from vinyl.plans.learning import COUNTED, Plan, compare, the_write, watched
+from vinyl.plans.learning import COUNTED, Plan, compare, watched
 from vinyl.plans.shapes import count_learned, forget_with
 from vinyl.plans.writes import KINDS, are_converted, is_plain
 
@@ -172,8 +172,7 @@ def _watch(batch: _Batch, bound: tuple[Plan, Any] | None, by_django: ByDjango) -
         plan, params = bound
         compare(plan, params, [(sql, _encoded(django)) for sql, django in statements])
     elif batch.key not in _plans and not batch._is_too_large():
-        write = the_write(statements)
-        learned = None if write is None else _learned(batch, *write)
+        learned = _learned(batch, *statements[0]) if len(statements) == 1 else None
         count_learned()
         _plans[batch.key] = learned
     return result

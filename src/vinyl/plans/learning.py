@@ -209,12 +209,6 @@ def watched(alias: str) -> Iterator[list[Statement]]:
         yield statements
 
 
-def the_write(statements: list[Statement]) -> Statement | None:
-    """Return the statement that writes, if it is one; a backend may have asked its server something before."""
-    writes = [statement for statement in statements if not statement[0].lstrip().startswith("SELECT")]
-    return writes[0] if len(writes) == 1 else None
-
-
 class _Lecture:
     """Learning a plan from a call that Django has carried out: the query is built once more, to see what it is of."""
 

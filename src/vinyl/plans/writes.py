@@ -27,7 +27,7 @@ from vinyl.loading.hydration import READ_FROM_ATTRIBUTES
 from vinyl.plans import binders
 from vinyl.plans.binders import OutOfPlan
 from vinyl.plans.lanes import execute, execute_now
-from vinyl.plans.learning import INSERTS, Params, Plan, compare, the_write, watched
+from vinyl.plans.learning import INSERTS, Params, Plan, compare, watched
 from vinyl.plans.shapes import VALUES, Key, count_learned, forget_with
 
 KINDS = VALUES | {bool, type(None)}
@@ -118,11 +118,11 @@ def _by_django(instance: Any, alias: str, key: Key | None, planned: tuple[Plan, 
         operations.insert(instance, alias)
     if planned is not None:
         compare(*planned, statements)
-    else:
+    elif len(statements) == 1:
         assert key is not None
         count_learned()
-        write = the_write(statements)
-        _plans[key] = None if write is None else _learned(instance, alias, fields, values, *write)
+        _plans[key] = _learned(instance, alias, fields, values, *statements[0])
+    # Of several nothing is learned, for now: a backend asks for its server's version once.
     return instance
 
 

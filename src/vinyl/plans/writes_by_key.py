@@ -27,7 +27,7 @@ from vinyl.lending.scopes import run
 from vinyl.plans import binders
 from vinyl.plans.binders import Binder, OutOfPlan
 from vinyl.plans.lanes import execute, execute_now
-from vinyl.plans.learning import Params, Plan, compare, the_write, watched
+from vinyl.plans.learning import Params, Plan, compare, watched
 from vinyl.plans.shapes import Key, count_learned, forget_with
 from vinyl.plans.writes import KINDS, binder_of, is_one_table, is_settled, is_written_as_it_is
 
@@ -126,8 +126,8 @@ class _Write:
             result = self.operation()
         if planned is not None:
             compare(*planned, statements)
-        elif write := the_write(statements):
-            self._learn(*write)
+        elif len(statements) == 1:
+            self._learn(*statements[0])
         return result
 
     def _learn(self, sql: str, params: Params) -> None:
