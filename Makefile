@@ -104,55 +104,47 @@ clean: ## remove the environments and what the tools left behind
 	@rm -rf .venv .venv-* .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .django-tests build dist docs/_build
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# The environment is made anew for another interpreter; otherwise pip only installs what changed.
+# How each environment begins; $(@D) is its folder. It is made anew for another interpreter; otherwise pip only installs
+# what changed. The file .ready comes last, so that what was interrupted is done again.
+define environment
+@test -n "$(python)"
+@echo "Setting up $(@D) with Python $(version) and Django $(django); this takes a minute, and only once."
+@rm -f $@
+@test "$$($(@D)/bin/python -V 2>&1)" = "$$("$(python)" -V)" || "$(python)" -m venv --clear $(@D)
+endef
+install = $(@D)/bin/python -m pip install -qq --disable-pip-version-check
+project = "Django==$(django).*" --editable .
+
 # Without mysqlclient, which says what it lacks, all but MariaDB and MySQL can be tested. Pyright gets its program when it
 # is first called.
 $(ready): Makefile pyproject.toml requirements/dev.txt requirements/mysqlclient.txt
-	@test -n "$(python)"
-	@echo "Setting up $(venv) with Python $(version) and Django $(django); this takes a minute, and only once."
-	@rm -f $@
-	@test "$$($(venv)/bin/python -V 2>&1)" = "$$("$(python)" -V)" || "$(python)" -m venv --clear $(venv)
-	@$(venv)/bin/python -m pip install -qq --disable-pip-version-check \
-		-r requirements/dev.txt "Django==$(django).*" --editable .
-	@$(venv)/bin/python -m tests.mysqlclient || true
-	@PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(venv)/bin/pyright --version >/dev/null || true
+	$(environment)
+	@$(install) -r requirements/dev.txt $(project)
+	@$(@D)/bin/python -m tests.mysqlclient || true
+	@PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(@D)/bin/pyright --version >/dev/null || true
 	@touch $@
 
 # A peer that cannot be installed on this Python is named, and the others are measured.
 $(peers)/.ready: Makefile pyproject.toml requirements/benchmarks.txt requirements/mysqlclient.txt
-	@test -n "$(python)"
-	@echo "Setting up $(peers) with Python $(version) and Django $(django); this takes a minute, and only once."
-	@rm -f $@
-	@test "$$($(peers)/bin/python -V 2>&1)" = "$$("$(python)" -V)" || "$(python)" -m venv --clear $(peers)
-	@$(peers)/bin/python -m pip install -qq --disable-pip-version-check "Django==$(django).*" --editable .
-	@$(peers)/bin/python -m benchmarks.install
-	@$(peers)/bin/python -m tests.mysqlclient || true
-	@touch $@
-
-$(pages)/.ready: Makefile pyproject.toml requirements/docs.txt
-	@test -n "$(python)"
-	@echo "Setting up $(pages) with Python $(version) and Django $(django); this takes a minute, and only once."
-	@rm -f $@
-	@test "$$($(pages)/bin/python -V 2>&1)" = "$$("$(python)" -V)" || "$(python)" -m venv --clear $(pages)
-	@$(pages)/bin/python -m pip install -qq --disable-pip-version-check \
-		-r requirements/docs.txt "Django==$(django).*" --editable .
+	$(environment)
+	@$(install) $(project)
+	@$(@D)/bin/python -m benchmarks.install
+	@$(@D)/bin/python -m tests.mysqlclient || true
 	@touch $@
 
 # Without dependencies, which are all pinned: a package may say that it is for older Djangos only.
 $(around)/.ready: Makefile pyproject.toml requirements/packages.txt
-	@test -n "$(python)"
-	@echo "Setting up $(around) with Python $(version) and Django $(django); this takes a minute, and only once."
-	@rm -f $@
-	@test "$$($(around)/bin/python -V 2>&1)" = "$$("$(python)" -V)" || "$(python)" -m venv --clear $(around)
-	@$(around)/bin/python -m pip install -qq --disable-pip-version-check "Django==$(django).*" --editable .
-	@$(around)/bin/python -m pip install -qq --disable-pip-version-check --no-deps -r requirements/packages.txt
+	$(environment)
+	@$(install) $(project)
+	@$(install) --no-deps -r requirements/packages.txt
+	@touch $@
+
+$(pages)/.ready: Makefile pyproject.toml requirements/docs.txt
+	$(environment)
+	@$(install) -r requirements/docs.txt $(project)
 	@touch $@
 
 $(applications)/.ready: Makefile pyproject.toml requirements/applications.txt
-	@test -n "$(python)"
-	@echo "Setting up $(applications) with Python $(version) and Django $(django); this takes a minute, and only once."
-	@rm -f $@
-	@test "$$($(applications)/bin/python -V 2>&1)" = "$$("$(python)" -V)" || "$(python)" -m venv --clear $(applications)
-	@$(applications)/bin/python -m pip install -qq --disable-pip-version-check \
-		-r requirements/applications.txt "Django==$(django).*" --editable .
+	$(environment)
+	@$(install) -r requirements/applications.txt $(project)
 	@touch $@
