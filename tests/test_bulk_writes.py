@@ -26,7 +26,7 @@ from vinyl import transaction
 from vinyl.plans import bulk_writes, shapes
 from vinyl.plans.learning import Plan
 
-pytestmark = pytest.mark.usefixtures("db")
+pytestmark = pytest.mark.usefixtures("types_of_fields", "db")
 
 # MySQL does not return the keys of several rows.
 GIVES_KEYS = settings.ENGINE != "mysql"

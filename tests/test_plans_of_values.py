@@ -25,7 +25,7 @@ from tests.types_of_fields.models import Moments, Numbers, Texts
 from vinyl.errors import PlanMismatch
 from vinyl.plans import shapes
 
-pytestmark = pytest.mark.usefixtures("db")
+pytestmark = pytest.mark.usefixtures("types_of_fields", "db")
 
 ENOUGH = 3
 NOON = dt.datetime(2024, 5, 1, 12, tzinfo=dt.UTC)
