@@ -32,6 +32,7 @@ async def execute_in_chunks(connection: Connection, statement: Statement, params
     if not capabilities.has_stream_chunked():
         return False
     with connection.lock:
+        connection.check_open()
         is_repeatable = may_repeat(connection)
         if connection.must_begin or not send(connection, statement, params):
             return False

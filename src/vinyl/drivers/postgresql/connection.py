@@ -157,7 +157,20 @@ class Connection(psycopg.Connection[Any]):
             self._drop_statement(gen)
             raise
 
+    def check_open(self) -> None:
+        """Raise the error of a closed connection for one that a task is left to close.
+
+        libpq would send more as long as it is in pipeline mode.
+        """
+        if self._is_left_behind:
+            raise psycopg.OperationalError("the connection is closed")
+
+    def _check_connection_ok(self) -> None:
+        self.check_open()
+        super()._check_connection_ok()
+
     def _start_query(self) -> Generator[Any, Any, None]:
+        self.check_open()
         return iter(()) if self.begins_later else super()._start_query()  # type: ignore[return-value]
 
     def _check_intrans_gen(self, attribute: str) -> Generator[Any, Any, None]:
@@ -182,10 +195,7 @@ class Connection(psycopg.Connection[Any]):
         self._is_left_behind = (
             is_running and psycopg.capabilities.has_cancel_safe() and leave_behind(lambda: self._cancel(gen))
         )
-        if self._is_left_behind:
-            # As long as libpq is in pipeline mode it would send more.
-            self.lock.is_over = True  # type: ignore[attr-defined]
-        else:
+        if not self._is_left_behind:
             self.waiter.close()
 
     async def _cancel(self, gen: Generator[Any, Any, Any]) -> None:
@@ -244,19 +254,14 @@ class Connection(psycopg.Connection[Any]):
 
 
 class _ExclusiveUse:
-    """In place of psycopg's lock: who finds it taken gets an error, since waiting would block the event loop.
+    """In place of psycopg's lock: who finds it taken gets an error, since waiting would block the event loop."""
 
-    When it is over, which is for good, nobody gets it any more.
-    """
-
-    __slots__ = ("_taken", "is_over")
+    __slots__ = ("_taken",)
 
     def __init__(self) -> None:
-        self._taken = self.is_over = False
+        self._taken = False
 
     def __enter__(self) -> None:
-        if self.is_over:
-            raise psycopg.OperationalError("the connection is closed")
         if self._taken:
             raise OwnershipError(
                 "Two tasks used one PostgreSQL connection, or a cursor of it, at the same time. Give each task a "

@@ -112,6 +112,7 @@ async def execute_many(connection: Connection, statements: Iterable[tuple[Statem
 
 async def _execute(connection: Connection, statement: Statement, params: Sequence[Any]) -> Result:
     with connection.lock:
+        connection.check_open()
         is_repeatable = may_repeat(connection)
         try:
             return await _attempt(connection, statement, params)
@@ -124,6 +125,7 @@ async def _execute(connection: Connection, statement: Statement, params: Sequenc
 
 async def _execute_many(connection: Connection, statements: list[tuple[Statement, Sequence[Any]]]) -> list[Result]:
     with connection.lock:
+        connection.check_open()
         is_repeatable = may_repeat(connection)
         try:
             return await _Batch(connection, statements).run()
