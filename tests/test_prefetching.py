@@ -2,7 +2,9 @@
 
 import asyncio
 import copy
+import gc
 import pickle
+import sys
 
 import pytest
 from django.db import OperationalError, connection, models
@@ -157,6 +159,30 @@ async def test_what_was_prefetched_can_be_pickled_and_copied():
         (author, *_) = await Author.vinyl.prefetch_related("books__tags")
         for copied in (pickle.loads(pickle.dumps(author)), copy.deepcopy(author), copy.copy(author)):
             assert [[tag.label for tag in book.tags.all()] for book in copied.books.all()] == [["new", "old"], []]
+
+
+async def test_the_garbage_collector_does_not_come_while_related_objects_are_loaded_and_given_out():
+    await library()
+    await Author.vinyl.prefetch_related("books__tags")
+    during = []
+
+    def note(phase, info):
+        frame = sys._getframe(1)
+        while frame is not None:
+            during.append(frame.f_code)
+            frame = frame.f_back
+
+    thresholds = gc.get_threshold()
+    gc.callbacks.append(note)
+    # After a few objects, wherever it may.
+    gc.set_threshold(1)
+    try:
+        await Author.vinyl.prefetch_related("books__tags")
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.callbacks.remove(note)
+    assert prefetching.prefetch.__code__ in during
+    assert plain_relations.Relation._given.__code__ not in during
 
 
 async def test_instances_that_have_it_keep_it():

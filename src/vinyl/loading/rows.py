@@ -84,7 +84,7 @@ def loader_of(queryset: Any, compiler: Any, alias: str) -> Loader | None:
 def load(loader: Loader, rows: Sequence[Row], connection: Any) -> list[Any]:
     """Turn all rows into results. In the bridge, many rows give way to other tasks every few milliseconds."""
     results: list[Any] = []
-    run_fairly(_loaded(loader, rows, connection, results), holds_collector=not may_wait(loader))
+    run_fairly(loading(loader, rows, connection, results), holds_collector=not may_wait(loader))
     return results
 
 
@@ -96,7 +96,8 @@ def fetch(cursor: Any) -> list[Row]:
     return rows
 
 
-def _loaded(loader: Loader, rows: Sequence[Row], connection: Any, results: list[Any]) -> Iterator[None]:
+def loading(loader: Loader, rows: Sequence[Row], connection: Any, results: list[Any]) -> Iterator[None]:
+    """Turn rows into results, which are added to the list, in steps for run_fairly()."""
     for start in range(0, len(rows), SLICE):
         results += loader(rows[start : start + SLICE], connection)
         yield

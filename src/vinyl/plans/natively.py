@@ -103,7 +103,7 @@ def _rows(source: ConnectionSource, result: Any) -> list[Any]:
     if len(result) <= SLICE:
         return rows_of(source, result)
     rows: list[Any] = []
-    run_fairly(_converted(source, result, rows))
+    run_fairly(_converted(source, result, rows), holds_collector=True)
     return rows
 
 

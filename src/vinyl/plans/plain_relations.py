@@ -14,8 +14,9 @@ results.
 This module does not know how a statement is executed. All of it is synchronous code.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache, partial
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -29,8 +30,9 @@ from django.db.models.fields.related_descriptors import (
 from django.db.models.manager import BaseManager
 
 from vinyl.common.content_types import have_at_hand
+from vinyl.fairness import run_fairly
 from vinyl.loading.hydration import Row, may_wait
-from vinyl.loading.rows import load, loader_of
+from vinyl.loading.rows import loader_of, loading
 from vinyl.loading.states import attributes_of
 from vinyl.plans.binders import column_field
 from vinyl.plans.learning import Loader, Params, Plan
@@ -120,7 +122,6 @@ class Relation:
         self._load = load
         self._lowest, self._highest = bounds
         self._instance_key = attrgetter(source.instance_key)
-        self._related_key = attrgetter(source.related_key)
         # One statement for any number of keys.
         self._plan = self._made_plan("= ANY(%s)") if has_arrays else None
         self._plan_of = lru_cache(KEPT)(self._made_plan_of)
@@ -156,10 +157,18 @@ class Relation:
         have_at_hand(self.model, self.alias)
         connection = django.db.connections[self.alias]
         related: list[Any] = []
-        for rows in results:
-            related += load(self._load, rows, connection)
-        self._give(instances, related)
+        # All of them first, since that may wait.
+        steps = self._given(instances, list(results), connection, related)
+        # A collector that came in between would take what is loaded for long-lived, and look at all of it again later.
+        run_fairly(steps, holds_collector=True)
         return related
+
+    def _given(
+        self, instances: list[Any], results: list[Sequence[Row]], connection: Any, related: list[Any]
+    ) -> Iterator[None]:
+        for rows in results:
+            yield from loading(self._load, rows, connection, related)
+        self._give(instances, related)
 
     def _has_it(self, instance: Any) -> bool:
         raise NotImplementedError
@@ -189,7 +198,8 @@ class _Single(Relation):
         return [each for each in had.values() if each is not None]
 
     def _give(self, instances: list[Any], related: list[Any]) -> None:
-        by_key = {self._related_key(each): each for each in related}
+        key = self._source.related_key
+        by_key = {attributes_of(each)[key]: each for each in related}
         for instance in instances:
             instance._state.fields_cache[self._source.cache_name] = by_key.get(self._instance_key(instance))
 
@@ -204,19 +214,20 @@ class _Many(Relation):
         return [each for one in instances for each in one._prefetched_objects_cache[self._source.cache_name]]
 
     def _give(self, instances: list[Any], related: list[Any]) -> None:
-        by_key: dict[Any, list[Any]] = {}
+        source = self._source
+        by_key: defaultdict[Any, list[Any]] = defaultdict(list)
+        # Of rows that were loaded a moment ago nothing is deferred, so no descriptor need be asked.
         for each in related:
-            by_key.setdefault(self._related_key(each), []).append(each)
-        there, name = self._source.cache_name_there, self._source.cache_name
+            by_key[attributes_of(each)[source.related_key]].append(each)
         for instance in instances:
             theirs = by_key.get(self._instance_key(instance), [])
-            if there is not None:
+            if source.cache_name_there is not None:
                 for each in theirs:
-                    each._state.fields_cache[there] = instance
-            build = partial(_not_prefetched, instance, self.name)
+                    each._state.fields_cache[source.cache_name_there] = instance
             # What is built on it goes to the database that the routers choose.
-            results = loaded(self._queryset_class, self.model, theirs, build)
-            attributes_of(instance)["_prefetched_objects_cache"][name] = results
+            late = (_not_prefetched, instance, self.name)
+            results = loaded(self._queryset_class, self.model, theirs, late)
+            attributes_of(instance)["_prefetched_objects_cache"][source.cache_name] = results
 
 
 def _not_prefetched(instance: Any, name: str) -> Any:

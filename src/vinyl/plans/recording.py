@@ -225,8 +225,11 @@ class Recorded(QuerySet[Any, Any]):
 
     def _build(self) -> None:
         attributes = self.__dict__
-        late = attributes.pop("_late", None)
-        built = attributes["_shape"].queryset(attributes["_shape_values"]) if late is None else late()
+        if "_late" in attributes:
+            build, *arguments = attributes.pop("_late")
+            built = build(*arguments)
+        else:
+            built = attributes["_shape"].queryset(attributes["_shape_values"])
         for name, value in vars(built).items():
             attributes.setdefault(name, value)
 
@@ -300,10 +303,15 @@ def recorded(cls: type[Any], model: Any, alias: str | None, shape: Shape, values
     return queryset
 
 
-def loaded(cls: type[Any], model: Any, results: list[Any], build: Callable[[], Any]) -> Any:
-    """Return a queryset of no database in particular that has its results, and is built when it is needed."""
+def loaded(cls: type[Any], model: Any, results: list[Any], late: tuple[Any, ...]) -> Any:
+    """Return a queryset of no database in particular that has its results, and is built when it is needed.
+
+    `late` is by what: a function and its arguments. Prefetching makes a queryset for each instance, so it takes as few
+    objects as that can be, which the garbage collector looks at.
+    """
     queryset = object.__new__(cls)
-    queryset.__dict__.update(model=model, _db=None, _result_cache=results, _prefetch_done=True, _late=build)
+    attributes = {"model": model, "_db": None, "_result_cache": results, "_prefetch_done": True, "_late": late}
+    object.__setattr__(queryset, "__dict__", attributes)
     return queryset
 
 
