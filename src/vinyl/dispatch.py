@@ -11,10 +11,13 @@ objects (a queryset's `get()` from `get_or_create()`, say) executes at once.
 import asyncio
 import inspect
 import sys
+import threading
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import AbstractContextManager
 from functools import partial
+from types import FrameType
 from typing import Any, Concatenate, Generic, NoReturn, ParamSpec, Self, TypeVar, overload
+from weakref import ref
 
 from asgiref.sync import iscoroutinefunction
 from django.core.exceptions import SynchronousOnlyOperation
@@ -203,12 +206,30 @@ def require_async(form: str, instead: str) -> None:
         raise ModeError(f"`{form}` was used in the sync mode. Use `{instead}`, or vinyl.async_mode().")
 
 
+def _opener() -> Any:
+    """Return who enters or leaves an `async with` here: the running task, or where there is none the thread."""
+    is_task = current() is Mode.ASYNC and asyncio._get_running_loop() is not None
+    return (asyncio.current_task() if is_task else None) or threading.current_thread()
+
+
+def _is_left_in_a_generator() -> bool:
+    """Tell whether the `async with` that is being left stands in an asynchronous generator, whose aclose() may wait."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_code.co_name == "__aexit__":
+        frame = frame.f_back
+    return frame is not None and bool(frame.f_code.co_flags & inspect.CO_ASYNC_GENERATOR)
+
+
 class BothWays(Generic[T]):
     """A block that is entered with `async with` in the async mode and with `with` in the sync mode.
 
     Subclasses bring three operations: `_enter()`, `_exit(*exc_info)`, and `_drop()`, which ends the block without
-    waiting, since the coroutine it stands in is being dropped.
+    waiting, since the coroutine it stands in is being dropped. An asynchronous generator that is closed by whoever has
+    iterated over it gets the same GeneratorExit, but may wait.
     """
+
+    def __init__(self) -> None:
+        self._openers: list[ref[Any]] = []
 
     def _enter(self) -> T:
         raise NotImplementedError
@@ -231,13 +252,18 @@ class BothWays(Generic[T]):
     async def __aenter__(self) -> T:
         require_async(f"async with {self._name()}", f"with {self._name()}")
         entered: T = await dispatch(self._enter)
+        self._openers.append(ref(_opener()))
         return entered
 
     async def __aexit__(self, *exc_info: Any) -> None:
-        if exc_info[0] is GeneratorExit:
+        opener = ref(_opener())
+        is_its_own = opener in self._openers
+        if exc_info[0] is GeneratorExit and not (is_its_own and _is_left_in_a_generator()):
             self._drop()
-        else:
-            await dispatch(self._exit, *exc_info)
+            return
+        if is_its_own:
+            self._openers.remove(opener)
+        await dispatch(self._exit, *exc_info)
 
     def _name(self) -> str:
         return type(self).__name__.removesuffix("Block").lower() + "()"

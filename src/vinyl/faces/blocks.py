@@ -6,6 +6,7 @@ savepoints nest, so it is this task's alone until then. The module knows neither
 
 import asyncio
 from typing import Any, TypeVar
+from weakref import ref
 
 from vinyl import mode
 from vinyl.dispatch import BothWays
@@ -20,6 +21,7 @@ class KeepsTurn(BothWays[T]):
     """Subclasses bring `_enter()` and `_exit()`; they push to `_entered` what they have pinned, and pop it."""
 
     def __init__(self, using: str) -> None:
+        super().__init__()
         self._using = using
         self._entered = pins.Entered(using)
         # By task, the turns that it has taken for blocks on a connection that is shared.
@@ -54,4 +56,6 @@ class KeepsTurn(BothWays[T]):
             self._turns[task] = taken
 
     def _drop(self) -> None:
-        pins.abandon(self._using)
+        opener = self._entered.drop()
+        if opener is not None:
+            self._openers.remove(ref(opener))

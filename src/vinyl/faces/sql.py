@@ -119,6 +119,7 @@ class CursorBlock(BothWays["Cursor"]):
     """See Connection.cursor()."""
 
     def __init__(self, alias: str) -> None:
+        super().__init__()
         self._alias = alias
         self._cursor: Any = None
 

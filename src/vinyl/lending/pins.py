@@ -4,6 +4,9 @@ A transaction or a hold pins its wrapper: later operations of the same task find
 that inherited the context finds the pin as well, but may not use it while it lasts, since one connection serves one
 task at a time; once the pin has ended it is as if there had been none. Tasks that are admitted share it, in turns.
 
+A pin whose wrapper is abandoned while blocks are open is *lost*: their task is refused until it has left them, since
+what it does next would be committed without them.
+
 This module knows neither connections nor pools; of a wrapper only what `Pinned` names.
 """
 
@@ -36,7 +39,7 @@ class Pinned(Protocol):
 class Pin:
     """A wrapper kept for the task that runs in the bridge, under its alias in this context, until end()."""
 
-    __slots__ = ("_alias", "_members", "_owner", "_process", "_visits", "turns", "wrapper")
+    __slots__ = ("_alias", "_members", "_owner", "_process", "_visits", "blocks", "turns", "wrapper")
 
     def __init__(self, alias: str, wrapper: Pinned) -> None:
         inside = bridge.current()
@@ -47,17 +50,28 @@ class Pin:
         self._owner = None if task is None else ref(task)
         self._process = _process
         self.wrapper: Pinned | None = wrapper
+        # How many of those that Entered knows are open.
+        self.blocks = 0
         self.turns: Turns | None = None
         self._visits: asyncio.Lock | None = None
         self._members: WeakSet[Any] = WeakSet()
         _pins.set({**_pins.get(), alias: self})
 
     def end(self) -> None:
-        """Let go of the wrapper, in this context and in those that have inherited the pin."""
+        """Let go of the wrapper, in this context and in those that have inherited the pin; lost, it stays in them."""
         self.wrapper = None
         pins = _pins.get()
-        if pins.get(self._alias) is self:
+        if not self.blocks and pins.get(self._alias) is self:
             _pins.set({alias: pin for alias, pin in pins.items() if pin is not self})
+
+    def abandon(self) -> None:
+        """Have the wrapper closed without waiting. Blocks that are open are lost."""
+        if self.wrapper is not None:
+            self.wrapper.abandon()
+
+    @property
+    def is_lost(self) -> bool:
+        return self.wrapper is None and self.blocks > 0
 
     @property
     def visits(self) -> asyncio.Lock:
@@ -101,7 +115,11 @@ os.register_at_fork(after_in_child=_after_fork)
 def pinned(alias: str, task: Any) -> Any:
     """Return the wrapper that this context has pinned for the alias, or None; raise where another task pinned it."""
     pin = pin_here(alias)
-    if pin is None or pin.wrapper is None:
+    if pin is None:
+        return None
+    if pin.wrapper is None:
+        if pin.is_open_to(task):
+            raise _lost(alias)
         return None
     if not pin.is_open_to(task):
         what = "transaction" if pin.wrapper.in_atomic_block else "held connection"
@@ -115,6 +133,14 @@ def pinned(alias: str, task: Any) -> Any:
     return pin.wrapper
 
 
+def _lost(alias: str) -> TransactionManagementError:
+    return TransactionManagementError(
+        f"The block that this task is in, on the database {alias!r}, has lost its connection, and is rolled back: a "
+        "block inside of it was dropped, or left by another task. An asynchronous generator with a block in it, whose "
+        "loop is left early, is to be closed by its own task: `async with contextlib.aclosing(generator)`."
+    )
+
+
 def pinned_here(alias: str) -> Any:
     """Outside of the bridge: return the wrapper that the running task has pinned for the alias, or None."""
     # Without a loop there is no task, and what was inherited from one is not this code's.
@@ -122,9 +148,11 @@ def pinned_here(alias: str) -> Any:
 
 
 def pin_here(alias: str) -> Pin | None:
-    """Return the pin of this context for the alias, if it still has its wrapper."""
+    """Return the pin of this context for the alias, if it still has its wrapper, or is lost."""
     pin = _pins.get().get(alias)
-    return None if pin is None or pin.wrapper is None or pin.is_inherited else pin
+    if pin is None or pin.is_inherited or (pin.wrapper is None and not pin.is_lost):
+        return None
+    return pin
 
 
 def turns() -> list[Turns]:
@@ -161,8 +189,8 @@ def all_pinned() -> list[Any]:
 def abandon(alias: str) -> None:
     """Close the connection that this context has pinned for the alias, if any, without waiting."""
     pin = _pins.get().get(alias)
-    if pin is not None and pin.wrapper is not None:
-        pin.wrapper.abandon()
+    if pin is not None:
+        pin.abandon()
 
 
 class Entered:
@@ -176,7 +204,9 @@ class Entered:
         """Remember the pin with which the task in the bridge has entered the block. The sync mode has no pins."""
         inside = bridge.current()
         if inside is not None:
-            self._pins.setdefault(inside.task, []).append(_pins.get()[self._alias])
+            pin = _pins.get()[self._alias]
+            pin.blocks += 1
+            self._pins.setdefault(inside.task, []).append(pin)
 
     def pop(self) -> None:
         """Forget the pin. Roll back and raise unless this task, in this context, leaves what it has entered."""
@@ -185,31 +215,51 @@ class Entered:
             return
         pin = self._popped(inside.task)
         if pin is None:
-            for other, *_ in self._pins.values():
-                if other.wrapper is not None:
-                    other.wrapper.abandon()
-            self._pins.clear()
+            for task in list(self._pins):
+                self._give_up(task)
             raise OwnershipError(
                 f"A block on the database {self._alias!r} was left by another task than entered it. It is rolled back. "
                 "Enter and leave it in one coroutine, not in the halves of a fixture or of an asynchronous generator "
                 "that different tasks run."
             )
         if pin.wrapper is None or _pins.get().get(self._alias) is not pin:
-            if pin.wrapper is not None:
-                pin.wrapper.abandon()
+            _end_lost(pin)
             raise TransactionManagementError(
                 f"A block on the database {self._alias!r} has lost its connection before it ended: it was closed in "
                 "the block, or the block was left in another context than it was entered in. It is rolled back."
             )
+
+    def drop(self) -> Any:
+        """Forget the pin of this context, roll back without waiting, and return the task that has entered, if any."""
+        pin = _pins.get().get(self._alias)
+        if pin is None:
+            return None
+        task = next((task for task, pins in self._pins.items() if pin in pins), None)
+        if task is not None:
+            self._popped(task)
+        _end_lost(pin)
+        return task
+
+    def _give_up(self, task: Any) -> None:
+        while (pin := self._popped(task)) is not None:
+            _end_lost(pin)
 
     def _popped(self, task: Any) -> Pin | None:
         pins = self._pins.get(task)
         if not pins:
             return None
         pin = pins.pop()
+        pin.blocks -= 1
         if not pins:
             del self._pins[task]
         return pin
+
+
+def _end_lost(pin: Pin) -> None:
+    """One of the blocks of a pin has ended: abandon the wrapper, and let go of the pin if it was the last block."""
+    pin.abandon()
+    if not pin.blocks:
+        pin.end()
 
 
 @contextmanager

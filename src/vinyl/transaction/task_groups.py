@@ -28,7 +28,7 @@ class TransactionGroup(asyncio.TaskGroup):
 
     async def __aenter__(self) -> "TransactionGroup":
         pin = pin_here(self._alias)
-        if pin is None or not pin.is_open_to(asyncio.current_task()):
+        if pin is None or pin.wrapper is None or not pin.is_open_to(asyncio.current_task()):
             raise OwnershipError(
                 f"task_group() was entered outside of its transaction on the database {self._alias!r}. Enter it in the "
                 "block, by the task that has entered that."
