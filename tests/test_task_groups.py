@@ -1,6 +1,7 @@
 """`tx.task_group()`: tasks that share a transaction, statement by statement."""
 
 import asyncio
+import contextvars
 
 import pytest
 from django.db import IntegrityError
@@ -164,6 +165,16 @@ async def test_a_member_can_start_further_members():
     async with transaction.atomic() as tx, tx.task_group() as group:
         group.create_task(member())
     assert await names() == ["first", "second"]
+
+
+async def test_a_member_that_is_started_in_a_context_of_its_own_shares_the_transaction():
+    with pytest.raises(LookupError):
+        async with transaction.atomic() as tx:
+            async with tx.task_group() as group:
+                group.create_task(insert("first"), context=contextvars.Context())
+            assert await names() == ["first"]
+            raise LookupError
+    assert await names() == []
 
 
 @pytest.fixture

@@ -84,6 +84,12 @@ class Pin:
         """Let another task use the wrapper, in its turns."""
         self._members.add(task)
 
+    def join(self, task: Any) -> None:
+        """Admit the running task, and have it find the wrapper, whichever context it was started in."""
+        self.admit(task)
+        if _pins.get().get(self._alias) is not self:
+            _pins.set({**_pins.get(), self._alias: self})
+
     def dismiss(self, task: Any) -> None:
         """End what admit() began."""
         self._members.discard(task)

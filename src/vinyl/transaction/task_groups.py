@@ -61,5 +61,5 @@ class TransactionGroup(asyncio.TaskGroup):
 
     async def _member(self, coro: Coroutine[Any, Any, T]) -> T:
         assert self._pin is not None
-        self._pin.admit(asyncio.current_task())
+        self._pin.join(asyncio.current_task())
         return await coro
