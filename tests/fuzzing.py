@@ -28,6 +28,8 @@ set_hypothesis_home_dir(Path(tempfile.gettempdir(), "vinyl-tests", "hypothesis")
 
 MODELS = ("Author", "Book", "Tag", "Cover", "Place", "Member")
 INSTANCES = ("ann", "bo", "book", "tag", "cover", "place", "new")
+# A cursor in its block, and one whose block has ended before the call.
+CURSORS = ("cursor", "closed cursor")
 RELATED = ("ann.books", "ann.edited", "bo.books", "book.tags", "tag.books", "new.books", "new.edited")
 
 
@@ -204,6 +206,12 @@ objects = st.one_of(
 )
 whole_tables = st.builds(Stand, st.sampled_from([f"{model}.all" for model in MODELS]))
 plural = st.lists(st.builds(Stand, st.sampled_from(INSTANCES)), max_size=2)
+# What databases tell of a plan differs from one time to the next, so that only errors are compared.
+explained = st.dictionaries(
+    st.sampled_from(["format", "format", "analyze", "verbose", "nope", "a b"]),
+    st.one_of(st.sampled_from(["TEXT", "json", "TRADITIONAL", "nope", ""]), st.booleans(), scalars),
+    max_size=2,
+)
 right_ending = st.sampled_from(["all", "count", "exists", "first", "last", "delete", "iterator", "get", "in_bulk"])
 ending = st.one_of(
     right_ending.map(Call),
@@ -223,6 +231,8 @@ ending = st.one_of(
     call("bulk_update", st.one_of(plural, objects), st.lists(names, max_size=2), batch_size=things),
     call("raw", st.sampled_from(["SELECT * FROM library_author", "nope", "", "SELECT 1"]), things),
     call("dates", names, st.sampled_from(["year", "nope"])),
+    call("explain", rest=explained),
+    call("aexplain", rest=explained),
     # What is begun before it is awaited, and what is awaited in each mode.
     st.sampled_from(["start", "acount", "aexists", "afirst", "alast", "adelete", "aiterator", "aget"]).map(Call),
     call("aget", rest=keywords),
@@ -285,26 +295,31 @@ of_frozen_queries = st.builds(
     st.sampled_from(["__call__", "__call__", "get", "first", "count", "exists", "queryset"]),
     st.one_of(st.fixed_dictionaries({"given": st.one_of(values, st.sampled_from([1, 11, 21]))}), keywords),
 )
+statements = st.sampled_from(
+    [
+        "SELECT 1",
+        "SELECT %s",
+        "nope",
+        "",
+        "SELECT %(x)s",
+        "SELECT %s, %s",
+        "UPDATE library_author SET name = %s",
+    ]
+)
+of_cursors = st.one_of(
+    call("execute", statements, st.one_of(scalars, st.lists(scalars, max_size=2))),
+    st.sampled_from([Call("execute", ("SELECT name FROM library_author ORDER BY id",)), Call("fetchall")]),
+    call("executemany", statements, st.one_of(scalars, st.lists(st.lists(scalars, max_size=2), max_size=2))),
+    st.sampled_from(["fetchone", "fetchall", "__aiter__", "__iter__"]).map(Call),
+    call("fetchmany", st.one_of(st.sampled_from([None, 0, 1, 2, -1]), scalars)),
+)
 of_connections = st.one_of(
-    call(
-        "execute",
-        st.sampled_from(
-            [
-                "SELECT 1",
-                "SELECT %s",
-                "nope",
-                "",
-                "SELECT %(x)s",
-                "SELECT %s, %s",
-                "UPDATE library_author SET name = %s",
-            ]
-        ),
-        st.one_of(scalars, st.lists(scalars, max_size=2)),
-    ),
+    call("execute", statements, st.one_of(scalars, st.lists(scalars, max_size=2))),
     call("savepoint", using=aliases),
     call("savepoint_commit", st.sampled_from(["nope", "", None, 3]), using=aliases),
     call("savepoint_rollback", st.sampled_from(["nope", "", None, 3]), using=aliases),
     call("on_commit", st.sampled_from([None, 3, list, NoValue]), using=aliases),
+    call("atomic", things, retries=st.one_of(scalars, st.integers(-1, 2))),
     call("get_rollback", using=aliases),
     call("set_rollback", st.booleans(), using=aliases),
 )
@@ -320,6 +335,7 @@ programs = st.one_of(
     st.builds(Program, st.just("vinyl"), st.just(()), of_vinyl, **blocks),
     st.builds(Program, st.sampled_from(MODELS), parameters, of_frozen_queries, **blocks),
     st.builds(Program, st.just("connection"), st.just(()), of_connections, **blocks),
+    st.builds(Program, st.sampled_from(CURSORS), st.lists(of_cursors, max_size=3).map(tuple), of_cursors, **blocks),
 )
 # Of pools, and of all that there is.
 OPTIONS = ("min_size", "max_size", "timeout", "max_waiting", "max_lifetime", "max_idle", "nope", "")

@@ -20,7 +20,7 @@ from django.db import transaction as django_transaction
 from django.db.models.query import RawQuerySet
 
 import vinyl
-from tests.fuzzing import Call, Program, Stand
+from tests.fuzzing import CURSORS, Call, Program, Stand
 from tests.misuse import Shop
 from vinyl import Param, transaction
 
@@ -63,6 +63,15 @@ def described(value: Any) -> Any:
     return steady(repr(value))
 
 
+UNSPECIFIED = "<unspecified>"
+
+
+def is_unspecified(program: Program) -> bool:
+    """Whether the result is not to be compared: a plan has times, and PEP 249 leaves open what execute() gives."""
+    names = ("execute", "executemany") if program.target in CURSORS else ("explain", "aexplain")
+    return program.call.name in names
+
+
 class World:
     """Where programs are carried out. `pristine` is the shop, which each program gets a copy of."""
 
@@ -73,7 +82,8 @@ class World:
     def outcome(self, program: Program) -> Outcome:
         self.shop = copy.deepcopy(self.pristine)
         try:
-            return Outcome(described(self.run(program)))
+            result = self.run(program)
+            return Outcome(UNSPECIFIED if is_unspecified(program) else described(result))
         except Exception as error:
             return Outcome(error=error, message=steady(error))
 
@@ -81,10 +91,21 @@ class World:
         raise NotImplementedError
 
     async def carried_out(self, program: Program) -> Any:
+        if program.target in CURSORS:
+            return await self.with_cursor(program)
         target = self.target(program.target)
         for each in program.chain:
             target = self.called(target, each)
         return await self.given(self.called(target, program.call))
+
+    async def with_cursor(self, program: Program) -> Any:
+        """Make the calls of the chain one after the other, all of the cursor."""
+        async with self.cursor() as cursor:
+            for each in program.chain:
+                await self.given(self.called(cursor, each))
+            if program.target == "cursor":
+                return await self.given(self.called(cursor, program.call))
+        return await self.given(self.called(cursor, program.call))
 
     async def in_block(self, program: Program) -> Any:
         if program.block in ("hold", "deadline"):
@@ -135,6 +156,7 @@ class World:
 
     # What the worlds have each their own of.
     manager: Any
+    cursor: Any
     connection: Any
     vinyl: Any
     atomic: Any
@@ -152,6 +174,7 @@ class VinylWorld(World):
         self.manager = vinyl.manager
         self.atomic = transaction.atomic
         self.hold = vinyl.connection.hold
+        self.cursor = vinyl.connection.cursor
 
     def run(self, program: Program) -> Any:
         if self.runner is None:
@@ -226,11 +249,15 @@ class PlainWorld(World):
     def hold(self) -> Any:
         return Awaited(None)
 
+    def cursor(self) -> Any:
+        return Awaited(connection.cursor())
+
     def instance(self, instance: Any) -> Any:
         return PlainInstance(instance)
 
     async def given(self, result: Any) -> Any:
-        is_lazy = isinstance(result, models.QuerySet | RawQuerySet | Iterator)
+        # What execute() gives may be the cursor, which can be iterated.
+        is_lazy = isinstance(result, models.QuerySet | RawQuerySet | Iterator) and not hasattr(result, "fetchone")
         return list(result) if is_lazy else result
 
 
