@@ -121,8 +121,35 @@ async def test_after_the_last_retry_the_error_passes_and_tells_the_number_of_att
     assert await names() == []
 
 
+@pytest.mark.asynchronous
+async def test_a_conflict_that_one_task_of_a_group_has_met_is_one():
+    fail = Failing(conflict())
+
+    async def insert(name):
+        await Author.vinyl.create(name=name)
+        if name == "Ben":
+            fail()
+
+    @transaction.atomic(retries=1)
+    async def write():
+        async with transaction.atomic() as tx, tx.task_group() as group:
+            for name in ("Ann", "Ben"):
+                group.create_task(insert(name))
+
+    await write()
+    assert sorted(await names()) == ["Ann", "Ben"]
+    assert fail.calls == 2
+
+
 @pytest.mark.parametrize(
-    "error", [LookupError(), IntegrityError(), OperationalError("the server has gone away")], ids=repr
+    "error",
+    [
+        LookupError(),
+        IntegrityError(),
+        OperationalError("the server has gone away"),
+        ExceptionGroup("two tasks", [conflict(), LookupError()]),
+    ],
+    ids=repr,
 )
 async def test_other_errors_are_not_worth_another_attempt(error, delays):
     fail = Failing(error)

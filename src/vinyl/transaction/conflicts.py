@@ -14,9 +14,24 @@ MYSQL_CODES = {1213, 1205, 1020}
 SQLITE_CODES = {5, 6}
 
 
-def is_conflict(error: Error) -> bool:
-    """Tell whether Django's error stands for a conflict of transactions."""
-    cause = error.__cause__
+def is_conflict(error: BaseException | None) -> bool:
+    """Tell whether Django's error stands for a conflict of transactions.
+
+    So does a group of errors, as a task group raises it, if one of them does and the others are of the database too:
+    what it has told the other tasks since then.
+    """
+    if isinstance(error, BaseExceptionGroup):
+        return _is_of_database(error) and any(map(is_conflict, error.exceptions))
+    return isinstance(error, Error) and _has_code_of_conflict(error.__cause__)
+
+
+def _is_of_database(error: BaseException) -> bool:
+    if isinstance(error, BaseExceptionGroup):
+        return all(map(_is_of_database, error.exceptions))
+    return isinstance(error, Error)
+
+
+def _has_code_of_conflict(cause: BaseException | None) -> bool:
     # psycopg, and psycopg2.
     if getattr(cause, "sqlstate", None) in SQLSTATES or getattr(cause, "pgcode", None) in SQLSTATES:
         return True

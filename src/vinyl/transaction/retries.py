@@ -19,8 +19,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 
-from django.db import Error
-
 from vinyl import bridge, mode
 from vinyl.common import mementos
 from vinyl.transaction.conflicts import is_conflict
@@ -54,7 +52,7 @@ class Attempt:
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
         # A callback of on_commit() can meet a conflict too, but what it belongs to is done.
-        if self.is_committed or not isinstance(error, Error) or not is_conflict(error):
+        if error is None or self.is_committed or not is_conflict(error):
             return False
         if self._is_last:
             if self._number > 1:
