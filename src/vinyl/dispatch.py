@@ -256,9 +256,14 @@ class BothWays(Generic[T]):
         return entered
 
     async def __aexit__(self, *exc_info: Any) -> None:
+        is_dropped = exc_info[0] is GeneratorExit
+        if is_dropped and not _is_left_in_a_generator():
+            # Perhaps as the interpreter ends, where not even the greenlet that runs can be asked for.
+            self._drop()
+            return
         opener = ref(_opener())
         is_its_own = opener in self._openers
-        if exc_info[0] is GeneratorExit and not (is_its_own and _is_left_in_a_generator()):
+        if is_dropped and not is_its_own:
             self._drop()
             return
         if is_its_own:
