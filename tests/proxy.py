@@ -3,7 +3,7 @@
     with Proxy(host, port) as proxy:      what connects to proxy.host, proxy.port is connected to host, port
         proxy.freeze(); proxy.thaw()      forward nothing for a while, in either direction; new clients wait as well
         proxy.hold_back(b"marker")        forward nothing of who has sent this, until let_through(); others overtake it
-    proxy.delay = 0.05                hold each piece back for so many seconds
+        proxy.delay = 0.05                hold each piece back for so many seconds
         proxy.cut()                       reset all connections, now
         proxy.cut_after(5)                let so many more bytes through from the server, then reset that connection
         proxy.refuse(); proxy.accept()    have no listener for a while, at a port that stays the same

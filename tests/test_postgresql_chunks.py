@@ -5,7 +5,6 @@ import asyncio
 import psycopg
 import pytest
 from django.db import DataError, connections
-from django.test import override_settings
 
 import vinyl
 from tests.library.models import Author
@@ -15,7 +14,6 @@ from vinyl.drivers import postgresql
 from vinyl.drivers.postgresql import Statement, execute_in_chunks, is_idle
 from vinyl.drivers.postgresql.chunks import CHUNK
 from vinyl.loading import rows as loading
-from vinyl.plans import shapes
 
 pytestmark = [
     pytest.mark.engine("postgresql"),
@@ -197,14 +195,6 @@ def in_chunks(monkeypatch):
 
     monkeypatch.setattr(postgresql, "execute_in_chunks", noted)
     return asked
-
-
-@pytest.fixture
-def nothing_known():
-    shapes.forget()
-    with override_settings(VINYL={}):
-        yield
-    shapes.forget()
 
 
 @pytest.mark.usefixtures("nothing_known")

@@ -13,7 +13,7 @@ import inspect
 import sys
 import threading
 from collections.abc import Callable, Coroutine, Generator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from functools import partial
 from types import FrameType
 from typing import Any, Concatenate, Generic, NoReturn, ParamSpec, Self, TypeVar, overload
@@ -256,18 +256,13 @@ class BothWays(Generic[T]):
         return entered
 
     async def __aexit__(self, *exc_info: Any) -> None:
-        is_dropped = exc_info[0] is GeneratorExit
-        if is_dropped and not _is_left_in_a_generator():
-            # Perhaps as the interpreter ends, where not even the greenlet that runs can be asked for.
+        # The opener is asked for last: as the interpreter ends, not even the greenlet that runs can be.
+        if exc_info[0] is GeneratorExit and not (_is_left_in_a_generator() and ref(_opener()) in self._openers):
             self._drop()
             return
-        opener = ref(_opener())
-        is_its_own = opener in self._openers
-        if is_dropped and not is_its_own:
-            self._drop()
-            return
-        if is_its_own:
-            self._openers.remove(opener)
+        # Whether another may leave the block is for _exit() to say.
+        with suppress(ValueError):
+            self._openers.remove(ref(_opener()))
         await dispatch(self._exit, *exc_info)
 
     def _name(self) -> str:

@@ -14,7 +14,7 @@ MYSQL_CODES = {1213, 1205, 1020}
 SQLITE_CODES = {5, 6}
 
 
-def is_conflict(error: BaseException | None) -> bool:
+def is_conflict(error: BaseException) -> bool:
     """Tell whether Django's error stands for a conflict of transactions.
 
     So does a group of errors, as a task group raises it, if one of them does and the others are of the database too:

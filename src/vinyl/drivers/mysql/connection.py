@@ -114,7 +114,7 @@ class Connection(_Python):  # type: ignore[misc]
         self._wanted_autocommit = bool(on)
         if on and self._is_in_transaction:
             # Which it commits.
-            await_(self._switch_autocommit())
+            await_(self._switch_autocommit(self._wanted_autocommit))
 
     def commit(self) -> None:
         self._end_transaction(b"COMMIT")
@@ -127,11 +127,11 @@ class Connection(_Python):  # type: ignore[misc]
             self.query(query)
             self._may_have_begun = False
 
-    async def _switch_autocommit(self) -> None:
-        """Have the server know what is wanted."""
-        if self._wanted_autocommit is not None and self._wanted_autocommit is not self._has_autocommit:
+    async def _switch_autocommit(self, on: bool) -> None:
+        """Tell the server of what is wanted, if it has something else."""
+        if on is not self._has_autocommit:
             try:
-                await self._exchange.complete(self._wire.query, b"SET autocommit = %d" % self._wanted_autocommit)
+                await self._exchange.complete(self._wire.query, b"SET autocommit = %d" % on)
             finally:
                 self._note_answer()
             self._may_have_begun = False
@@ -161,7 +161,7 @@ class Connection(_Python):  # type: ignore[misc]
 
     async def _take_answer(self, command: Callable[..., Coroutine[Any, None, Any]], *args: Any) -> None:
         if self._wanted_autocommit is not None:
-            await self._switch_autocommit()
+            await self._switch_autocommit(self._wanted_autocommit)
         self._answer, self._has_more, self._hides_number = None, False, False
         was_idle, self._status_is_known = self._seems_idle, False
         self._may_have_begun = self._may_have_begun or not self._has_autocommit
